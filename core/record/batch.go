@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math"
 )
 
 // Offset is a record's position in a partition.
@@ -152,4 +153,30 @@ func (b Batch) SetLogAppendTime(ms int64) {
 	binary.BigEndian.PutUint16(b[attributesAt:], b.attributes()|attrLogAppendTime)
 	binary.BigEndian.PutUint64(b[35:], uint64(ms))
 	b.setCRC()
+}
+
+// SetMaxTimestamp corrects the header's max timestamp and renews the checksum.
+func (b Batch) SetMaxTimestamp(ms int64) {
+	binary.BigEndian.PutUint64(b[35:], uint64(ms))
+	b.setCRC()
+}
+
+// Repack appends to dst a copy of b whose records, given uncompressed as section, are compressed by c at level (see
+// [Compress]); everything else in the header stays, and the checksum is new.
+func (b Batch) Repack(dst []byte, section []byte, c Codec, level int) (Batch, error) {
+	start := len(dst)
+	dst = append(dst, b[:HeaderSize]...)
+	dst, err := Compress(dst, c, section, level)
+	if err != nil {
+		return nil, err
+	}
+	size := len(dst) - start - lengthPrefix
+	if size > math.MaxInt32 {
+		return nil, fmt.Errorf("%w: %d bytes", ErrLength, size)
+	}
+	out := Batch(dst[start:len(dst):len(dst)])
+	binary.BigEndian.PutUint32(out[8:], uint32(size))
+	binary.BigEndian.PutUint16(out[attributesAt:], out.attributes()&^attrCodec|uint16(c))
+	out.setCRC()
+	return out, nil
 }
