@@ -1,0 +1,119 @@
+package meta
+
+// DeploymentState is what a deployment is meant to be doing. That its members are still starting is not stored.
+type DeploymentState string
+
+const (
+	DeploymentRunning DeploymentState = "running"
+	DeploymentPaused  DeploymentState = "paused"  // by a person: the members have left, offsets stay
+	DeploymentStopped DeploymentState = "stopped" // by its error policy, see Reason
+	DeploymentFailed  DeploymentState = "failed"  // it cannot start, see Reason
+)
+
+// maxModuleHistory bounds the earlier modules that a deployment remembers.
+const maxModuleHistory = 10
+
+// ModuleRef names the bytes of a module.
+type ModuleRef struct {
+	Name       string // the file's or the shipped module's name
+	SHA256     string // lower-case hexadecimal; the key in the module store
+	Version    int32  // counts the deployment's modules from 1; set by DecidePutDeployment
+	Size       int64
+	DeployedMs int64 // when it was put; given by the caller
+}
+
+// PartitionOffset is where a deployment begins in one partition of its inputs.
+type PartitionOffset struct {
+	Topic     string
+	Partition int32
+	Offset    int64
+}
+
+// Deployment is a Wasm consumer: a module and its settings. Treat it as immutable. Words and defaults are those of the
+// deploy verb; every field is as resolved by whoever deploys, nothing here has a default.
+type Deployment struct {
+	Name, Group     string
+	Inputs, Outputs []string
+	Config          map[string]string
+	From            string            // as it was asked for: earliest, latest, @ms
+	FromOffsets     []PartitionOffset // what From came to, for the partitions that existed
+	Partition       string            // same, key
+	Guarantee       string            // at-least-once, exactly-once
+	OnError         string            // stop, skip, dlq
+	DLQ             string
+	Retries         int32
+	TimeoutMs       int64
+	MemoryBytes     int64
+	Members         int32
+	CreateOutputs   bool
+	Module          ModuleRef
+	History         []ModuleRef // the modules before this one, oldest first, at most ten
+	State           DeploymentState
+	Reason          string // never empty when stopped or failed
+	CreatedMs       int64
+	CreatedSeq      uint64 // the sequence that created it: tells apart two deployments of one name; set by Apply
+	ChangedSeq      uint64 // the sequence that changed it last; set by Apply
+}
+
+func (m *ModuleRef) encode(w *writer) {
+	w.str(m.Name)
+	w.str(m.SHA256)
+	w.varint(int64(m.Version))
+	w.varint(m.Size)
+	w.varint(m.DeployedMs)
+}
+
+func decodeModuleRef(r *reader) ModuleRef {
+	return ModuleRef{Name: r.str(), SHA256: r.str(), Version: r.int32(), Size: r.varint(), DeployedMs: r.varint()}
+}
+
+func (d *Deployment) encode(w *writer) {
+	w.str(d.Name)
+	w.str(d.Group)
+	w.strs(d.Inputs)
+	w.strs(d.Outputs)
+	w.strMap(d.Config)
+	w.str(d.From)
+	w.uvarint(uint64(len(d.FromOffsets)))
+	for _, o := range d.FromOffsets {
+		w.str(o.Topic)
+		w.varint(int64(o.Partition))
+		w.varint(o.Offset)
+	}
+	w.str(d.Partition)
+	w.str(d.Guarantee)
+	w.str(d.OnError)
+	w.str(d.DLQ)
+	w.varint(int64(d.Retries))
+	w.varint(d.TimeoutMs)
+	w.varint(d.MemoryBytes)
+	w.varint(int64(d.Members))
+	w.bool(d.CreateOutputs)
+	d.Module.encode(w)
+	w.uvarint(uint64(len(d.History)))
+	for i := range d.History {
+		d.History[i].encode(w)
+	}
+	w.str(string(d.State))
+	w.str(d.Reason)
+	w.varint(d.CreatedMs)
+	w.uvarint(d.CreatedSeq)
+	w.uvarint(d.ChangedSeq)
+}
+
+func decodeDeployment(r *reader) *Deployment {
+	d := &Deployment{Name: r.str(), Group: r.str(), Inputs: r.strs(), Outputs: r.strs(), Config: r.strMap(), From: r.str()}
+	for range r.count(3) {
+		d.FromOffsets = append(d.FromOffsets, PartitionOffset{Topic: r.str(), Partition: r.int32(), Offset: r.varint()})
+	}
+	d.Partition, d.Guarantee, d.OnError, d.DLQ = r.str(), r.str(), r.str(), r.str()
+	d.Retries, d.TimeoutMs, d.MemoryBytes, d.Members = r.int32(), r.varint(), r.varint(), r.int32()
+	d.CreateOutputs = r.bool()
+	d.Module = decodeModuleRef(r)
+	for range r.count(5) {
+		d.History = append(d.History, decodeModuleRef(r))
+	}
+	d.State, d.Reason = DeploymentState(r.str()), r.str()
+	d.CreatedMs, d.CreatedSeq, d.ChangedSeq = r.varint(), r.uvarint(), r.uvarint()
+	return d
+}
