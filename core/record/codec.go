@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -307,13 +308,19 @@ func decompressZstd(dst, src []byte, limit int) ([]byte, error) {
 			return dst, tooLarge(CodecZstd, limit)
 		case err == nil:
 			return out, nil
-		case !errors.Is(err, zstd.ErrDecoderSizeExceeded):
+		case !zstdNeedsRoom(err):
 			return dst, err
 		case room >= limit:
 			return dst, tooLarge(CodecZstd, limit)
 		}
 		room = min(2*room, limit)
 	}
+}
+
+// zstdNeedsRoom reports whether the decoder ran into the end of its room. Where that happens inside of a block it says so in
+// words only; a damaged block may say the same, and is then taken for one that is too large.
+func zstdNeedsRoom(err error) bool {
+	return errors.Is(err, zstd.ErrDecoderSizeExceeded) || strings.HasPrefix(err.Error(), "output bigger than max block size")
 }
 
 // zstdRoom is the size that the first frame says it has, or a guess.

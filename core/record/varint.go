@@ -3,9 +3,18 @@ package record
 // Varints as records have them: zigzag, seven bits a byte, least significant first. The readers return how many bytes
 // they took, 0 if b ends first or the number does not fit its type.
 
+// varint32 takes the one byte that most lengths and deltas have without a loop.
 func varint32(b []byte) (int32, int) {
-	if len(b) > 0 && b[0] < 0x80 { // most lengths and deltas take one byte
-		return int32(b[0]>>1) ^ -int32(b[0]&1), 1
+	if len(b) == 0 || b[0] >= 0x80 {
+		return longVarint32(b)
+	}
+	return int32(b[0]>>1) ^ -int32(b[0]&1), 1
+}
+
+func longVarint32(b []byte) (int32, int) {
+	if len(b) > 1 && b[1] < 0x80 { // two bytes: values up to 8 KiB
+		u := uint32(b[0]&0x7f) | uint32(b[1])<<7
+		return int32(u>>1) ^ -int32(u&1), 2
 	}
 	var u uint32
 	for i := 0; i < len(b) && i < 5; i++ {
@@ -26,6 +35,10 @@ func varint64(b []byte) (int64, int) {
 	if len(b) > 0 && b[0] < 0x80 {
 		return int64(b[0]>>1) ^ -int64(b[0]&1), 1
 	}
+	return longVarint64(b)
+}
+
+func longVarint64(b []byte) (int64, int) {
 	var u uint64
 	for i := 0; i < len(b) && i < 10; i++ {
 		c := b[i]
