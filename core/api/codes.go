@@ -1,0 +1,52 @@
+package api
+
+import (
+	"context"
+	"errors"
+
+	"github.com/millrun/millrun/core/meta"
+)
+
+// codes maps the errors of the packages below to Kafka's codes: the only place that does. An error is looked up with
+// errors.Is, the first match counts.
+var codes = []struct {
+	err  error
+	code int16
+}{
+	{meta.ErrTopicExists, codeTopicAlreadyExists},
+	{meta.ErrInvalidTopic, codeInvalidTopic},
+	{meta.ErrUnknownTopic, codeUnknownTopicOrPartition},
+	{meta.ErrUnknownTopicID, codeUnknownTopicID},
+	{meta.ErrUnknownPartition, codeUnknownTopicOrPartition},
+	{meta.ErrInvalidPartitions, codeInvalidPartitions},
+	{meta.ErrInvalidReplicationFactor, codeInvalidReplicationFactor},
+	{meta.ErrInvalidAssignment, codeInvalidReplicaAssignment},
+	{meta.ErrInvalidRequest, codeInvalidRequest},
+	{meta.ErrTooManyPartitions, codePolicyViolation},
+	{meta.ErrTooLarge, codePolicyViolation},
+
+	{context.DeadlineExceeded, codeRequestTimedOut},
+	{context.Canceled, codeRequestTimedOut},
+}
+
+// codeOf returns the code for err: codeNone for nil, codeUnknownServerError for what no client can have caused.
+func codeOf(err error) int16 {
+	if err == nil {
+		return codeNone
+	}
+	for i := range codes {
+		if errors.Is(err, codes[i].err) {
+			return codes[i].code
+		}
+	}
+	return codeUnknownServerError
+}
+
+// messageOf returns what a response may say about err, nil for no error.
+func messageOf(err error) *string {
+	if err == nil {
+		return nil
+	}
+	s := err.Error()
+	return &s
+}

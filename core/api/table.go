@@ -1,0 +1,59 @@
+package api
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millrun/millrun/core/server"
+)
+
+// api is one served key.
+type api struct {
+	key      int16
+	name     string
+	min, max int16 // what is served, and (but for produceAdvertisedMin) advertised
+	behaviour
+
+	flexibleFrom int16  // the first flexible version; max+1 if none; filled in from kmsg
+	shape        *shape // what a body of this key looks like
+}
+
+// behaviour is how a key is answered: one of the two.
+type behaviour struct {
+	// direct keys read the body and write the response themselves, on the connection's read loop.
+	direct func(*Handler, context.Context, *server.Request) server.Pending
+	// decoded keys get the request from kmsg and return a response. They may block, unless inline.
+	decoded func(*Handler, context.Context, *Call, kmsg.Request) kmsg.Response
+	// inline keys never block and are answered on the read loop at once; the others when their turn to be written has come.
+	inline bool
+}
+
+// table lists every served key, in the order of their numbers. spec/apis.md is compared with it by a test.
+func table() []api {
+	return []api{
+		{key: 18, name: "ApiVersions", min: 0, max: 5, behaviour: inline((*Handler).apiVersions)},
+	}
+}
+
+// produceAdvertisedMin is what ApiVersions says although versions below the table's are refused: librdkafka takes a higher
+// minimum for a broker that knows no compression (KAFKA-18659).
+const produceAdvertisedMin = 0
+
+// waiting makes a behaviour of a function that may block.
+func waiting[R kmsg.Request, S kmsg.Response](fn func(*Handler, context.Context, *Call, R) S) behaviour {
+	return behaviour{decoded: func(h *Handler, ctx context.Context, c *Call, req kmsg.Request) kmsg.Response {
+		return fn(h, ctx, c, req.(R))
+	}}
+}
+
+// inline makes a behaviour of a function that never blocks: no disk, no other broker, no waiting for a condition.
+func inline[R kmsg.Request, S kmsg.Response](fn func(*Handler, context.Context, *Call, R) S) behaviour {
+	b := waiting(fn)
+	b.inline = true
+	return b
+}
+
+func direct(fn func(*Handler, context.Context, *server.Request) server.Pending) behaviour {
+	return behaviour{direct: fn}
+}
