@@ -7,7 +7,8 @@ import (
 
 // Apply makes the image that follows img when the command at seq is applied. An error, which is ErrStale or says what
 // the command contradicts, means that the command is ignored: the image returned differs from img in its sequence alone,
-// on every broker alike. seq has to be greater than the image's.
+// on every broker alike. seq has to be greater than the image's. The image keeps
+// what the command refers to: it must not be changed afterwards.
 func Apply(img *Image, seq uint64, c Command) (*Image, error) {
 	if seq <= img.seq {
 		return img, refuse(ErrStale, "command %d is applied to the image of %d", seq, img.seq)

@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -38,6 +39,9 @@ func (w *writer) strs(v []string) {
 
 func (w *writer) strMap(m map[string]string) {
 	w.uvarint(uint64(len(m)))
+	if len(m) == 0 {
+		return
+	}
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		w.str(k)
 		w.str(m[k])
@@ -56,7 +60,9 @@ type reader struct {
 	b    []byte
 	size int // of b at the start, for the place in errors
 	err  error
-	last []NodeID // the list read last: most partitions of a topic have the same replicas, which are then shared
+	// The list of nodes read last, and its bytes: most partitions of a topic have the same replicas, which are then shared.
+	lastNodes []NodeID
+	lastBytes []byte
 }
 
 func newReader(b []byte) *reader { return &reader{b: b, size: len(b)} }
@@ -170,6 +176,11 @@ func (r *reader) strMap() map[string]string {
 }
 
 func (r *reader) nodes() []NodeID {
+	if len(r.lastBytes) > 0 && bytes.HasPrefix(r.b, r.lastBytes) { // no list's encoding begins another's
+		r.b = r.b[len(r.lastBytes):]
+		return r.lastNodes
+	}
+	start := r.b
 	n := r.count(1)
 	if n == 0 {
 		return nil
@@ -178,10 +189,9 @@ func (r *reader) nodes() []NodeID {
 	for i := range v {
 		v[i] = r.node()
 	}
-	if slices.Equal(v, r.last) {
-		return r.last
+	if r.err == nil {
+		r.lastNodes, r.lastBytes = v, start[:len(start)-len(r.b)]
 	}
-	r.last = v
 	return v
 }
 
