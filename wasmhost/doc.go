@@ -1,0 +1,14 @@
+// Package wasmhost compiles WebAssembly modules of ABI version 1 (wasmhost/abi,
+// spec/wasm-abi.md) and runs them inside limits: bytes in, bytes out. It knows
+// nothing of Kafka.
+//
+// A Host holds one runtime, made when the first module is loaded. Host.Load checks
+// a module's structure, compiles it, checks what it imports and exports, and starts
+// it once on trial; what comes out is a Program. Program.Instance starts it again.
+// An Instance belongs to one goroutine; after any error it is good for nothing but
+// Close.
+//
+// Nothing in a guest can reach beyond its own memory: the functions it may import
+// are in imports.go and wasi.go, the limits in limits.go, the kinds of failure in
+// errors.go. How long a call may take is decided in deadline.go and nowhere else.
+package wasmhost

@@ -1,0 +1,53 @@
+package wasmhost
+
+import (
+	"time"
+
+	"github.com/millrun/millrun/wasmhost/binary"
+)
+
+// Every limit of the host, with the reason for its size. spec/limits.md lists them.
+const (
+	defaultMemoryBytes = 64 << 20 // a plain-Go guest starts at 2.2 MiB and reaches 8
+	maxMemoryBytes     = 1 << 30  // pointers come back in the upper half of a signed 64-bit number
+	pageBytes          = 64 << 10
+
+	defaultTimeout = time.Second
+	startTimeout   = 10 * time.Second // instantiating, _initialize, millrun_configure and millrun_wants, each
+
+	configBytes = 1 << 20 // of millrun_configure's JSON
+
+	logLineBytes = 4 << 10 // a longer line is cut
+	logBurst     = 1000    // lines of an instance at once
+	logPerSecond = 100     // lines of an instance from then on
+
+	writeBytes    = 64 << 10 // taken by one fd_write; the guest writes the rest with another
+	writeBuffers  = 1024     // looked at by one fd_write
+	pollSubscribe = 4096     // subscriptions of one poll_oneoff
+
+	stackBytes = 8 << 10 // of a guest's stack trace kept in an error
+)
+
+// structural are the limits on a module before it is compiled. They pass the
+// largest real modules that were tried and refuse those made to cost the compiler
+// minutes.
+var structural = binary.Limits{
+	ModuleBytes: 10 << 20,
+	BodyBytes:   128 << 10,
+	Blocks:      4_000,
+	Loops:       500,
+	Nesting:     1_000,
+	LoopNesting: 64,
+	BrTable:     4_096,
+	Locals:      1_000,
+	TableSize:   64 << 10,
+
+	Types:    10_000,
+	Params:   1_000,
+	Imports:  1_000,
+	Funcs:    100_000,
+	Tables:   16,
+	Globals:  10_000,
+	Exports:  10_000,
+	Segments: 100_000,
+}
