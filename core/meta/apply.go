@@ -23,6 +23,25 @@ func Apply(img *Image, seq uint64, c Command) (*Image, error) {
 	return e.image(), nil
 }
 
+// ApplyMore makes the image that follows img when c is applied at img's own sequence, as the next command of a [Batch]
+// that img is the outcome of so far. If it returns an error there is no such image.
+func ApplyMore(img *Image, c Command) (*Image, error) {
+	e := newEdit(img)
+	if err := c.apply(e); err != nil {
+		return nil, fmt.Errorf("command at %d: %w", img.seq, err)
+	}
+	return e.image(), nil
+}
+
+func (c *Batch) apply(e *edit) error {
+	for i, command := range c.Commands {
+		if err := command.apply(e); err != nil {
+			return fmt.Errorf("%d of %d: %w", i+1, len(c.Commands), err)
+		}
+	}
+	return nil
+}
+
 func (*Noop) apply(*edit) error { return nil }
 
 func (c *SetCluster) apply(e *edit) error {

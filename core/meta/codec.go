@@ -176,3 +176,31 @@ func (c *DeleteDeployment) encode(w *writer) {
 func decodeDeleteDeployment(r *reader, _ uint64) Command {
 	return &DeleteDeployment{Name: r.str(), CreatedSeq: r.uvarint()}
 }
+
+func (c *Batch) encode(w *writer) {
+	w.uvarint(uint64(len(c.Commands)))
+	var one []byte
+	for _, command := range c.Commands {
+		one = AppendCommand(one[:0], command)
+		w.uvarint(uint64(len(one)))
+		w.raw(one)
+	}
+}
+
+func decodeBatch(r *reader, _ uint64) Command {
+	c := &Batch{}
+	for range r.count(4) {
+		n := r.count(1)
+		if r.err != nil {
+			return c
+		}
+		command, err := decodeCommand(r.b[:n], false)
+		if err != nil {
+			r.err = err
+			return c
+		}
+		r.b = r.b[n:]
+		c.Commands = append(c.Commands, command)
+	}
+	return c
+}

@@ -27,6 +27,7 @@ const (
 	kindPutDeployment
 	kindUpdateDeployment
 	kindDeleteDeployment
+	kindBatch
 )
 
 // Command is one change of the cluster's state, as it stands in the log. The types of this package whose names are verbs
@@ -134,6 +135,11 @@ type DeleteDeployment struct {
 	CreatedSeq uint64
 }
 
+// Batch is commands that were decided one on the other's outcome and stand in the log as one: all are applied at the
+// same sequence, or, if one of them cannot be, none. It holds no Batch.
+type Batch struct{ Commands []Command }
+
+func (*Batch) kind() kind               { return kindBatch }
 func (*Noop) kind() kind                { return kindNoop }
 func (*SetCluster) kind() kind          { return kindSetCluster }
 func (*RegisterBroker) kind() kind      { return kindRegisterBroker }
@@ -156,7 +162,7 @@ type commandKind struct {
 	decode  func(r *reader, version uint64) Command
 }
 
-// kinds is the table of all commands.
+// kinds is the table of all commands but Batch, whose decoder uses it.
 var kinds = map[kind]commandKind{
 	kindNoop:                {1, decodeNoop},
 	kindSetCluster:          {1, decodeSetCluster},
@@ -175,28 +181,42 @@ var kinds = map[kind]commandKind{
 	kindDeleteDeployment:    {1, decodeDeleteDeployment},
 }
 
+func lookupKind(k kind) (commandKind, bool) {
+	if k == kindBatch {
+		return commandKind{1, decodeBatch}, true
+	}
+	c, ok := kinds[k]
+	return c, ok
+}
+
 // AppendCommand appends the encoded command to dst.
 func AppendCommand(dst []byte, c Command) []byte {
 	w := writer{dst}
 	w.byte(commandFormat)
 	w.uvarint(uint64(c.kind()))
-	w.uvarint(kinds[c.kind()].version)
+	known, _ := lookupKind(c.kind())
+	w.uvarint(known.version)
 	c.encode(&w)
 	return w.b
 }
 
 // DecodeCommand reads one encoded command that fills b. The error is ErrUnknownCommand if a newer binary wrote it, else
 // ErrCorrupt; both mean that the log cannot be followed any further.
-func DecodeCommand(b []byte) (Command, error) {
+func DecodeCommand(b []byte) (Command, error) { return decodeCommand(b, true) }
+
+func decodeCommand(b []byte, batchAllowed bool) (Command, error) {
 	r := newReader(b)
 	if f := r.byte(); f != commandFormat && r.err == nil {
 		return nil, fmt.Errorf("%w: command format %d, this binary reads %d", ErrUnknownCommand, f, commandFormat)
 	}
 	k, version := kind(r.uvarint()), r.uvarint()
+	if k == kindBatch && !batchAllowed {
+		r.fail("a batch in a batch")
+	}
 	if r.err != nil {
 		return nil, fmt.Errorf("command: %w", r.err)
 	}
-	known, ok := kinds[k]
+	known, ok := lookupKind(k)
 	if !ok {
 		return nil, fmt.Errorf("%w: command %d is unknown to this binary", ErrUnknownCommand, k)
 	}

@@ -2,6 +2,7 @@ package meta
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -101,6 +102,57 @@ func checkImage(t *testing.T, img *Image) {
 	}
 }
 
+func TestABatchIsWhatItsCommandsAreOneByOne(t *testing.T) {
+	for seed := range uint64(10) {
+		w := world{r: rand.New(rand.NewPCG(seed, 2)), img: withBrokers(t, 2)}
+		for range 40 {
+			base := w.img
+			batch := &Batch{}
+			for range 1 + w.r.IntN(6) {
+				c := w.decide()
+				if c == nil {
+					continue
+				}
+				var err error
+				if len(batch.Commands) == 0 {
+					w.img, err = Apply(w.img, w.img.Seq()+1, c)
+				} else {
+					w.img, err = ApplyMore(w.img, c)
+				}
+				if err != nil {
+					t.Fatalf("seed %d: %#v: %v", seed, c, err)
+				}
+				batch.Commands = append(batch.Commands, c)
+			}
+			if len(batch.Commands) == 0 {
+				continue
+			}
+			if got := replay(t, base, AppendCommand(nil, batch)); got.Hash() != w.img.Hash() {
+				t.Fatalf("seed %d: a batch of %d gives another image", seed, len(batch.Commands))
+			}
+		}
+	}
+}
+
+func TestABatchIsAppliedWholeOrNotAtAll(t *testing.T) {
+	img := withBrokers(t, 1)
+	topic := &Topic{Name: "x", ID: TopicID{1}}
+	next, err := Apply(img, img.Seq()+1, &Batch{[]Command{&CreateTopics{[]*Topic{topic}}, &CreateTopics{[]*Topic{topic}}}})
+	if !errors.Is(err, ErrTopicExists) || next.NumTopics() != 0 || next.Seq() != img.Seq()+1 {
+		t.Errorf("%v, %d topics", err, next.NumTopics())
+	}
+	inner := AppendCommand(nil, &Batch{[]Command{&Batch{}}})
+	if _, err := DecodeCommand(inner); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a batch in a batch: %v", err)
+	}
+	newer := &Batch{[]Command{&Noop{}}}
+	b := AppendCommand(nil, newer)
+	b[len(b)-1] = 2
+	if _, err := DecodeCommand(b); !errors.Is(err, ErrUnknownCommand) {
+		t.Errorf("a newer command in a batch: %v", err)
+	}
+}
+
 func TestAnIgnoredCommandMovesOnlyTheSequence(t *testing.T) {
 	img := withBrokers(t, 1)
 	c, errs := DecideCreateTopics(img, []NewTopic{{Name: "a", ID: TopicID{1}, Partitions: 1, ReplicationFactor: 1}}, TopicDefaults{})
@@ -165,7 +217,7 @@ func TestEveryCommandSurvivesItsEncoding(t *testing.T) {
 			t.Errorf("%#v with a byte too many was read", c)
 		}
 	}
-	for k := range kinds {
+	for k := kindNoop; k <= kindBatch; k++ {
 		if !seen[k] {
 			t.Errorf("no sample of kind %d", k)
 		}

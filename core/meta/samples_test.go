@@ -37,6 +37,7 @@ func samples() []Command {
 		&PutDeployment{d},
 		&UpdateDeployment{Name: "big-orders", CreatedSeq: 5, State: DeploymentFailed, Reason: "no such import"},
 		&DeleteDeployment{Name: "big-orders", CreatedSeq: 5},
+		&Batch{[]Command{&Noop{}, &SetCluster{ClusterID: "cluster"}}},
 	}
 }
 
