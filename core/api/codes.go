@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/millrun/millrun/core/config"
 	"github.com/millrun/millrun/core/meta"
 )
 
@@ -16,6 +17,12 @@ var codes = []struct {
 	{meta.ErrTopicExists, codeTopicAlreadyExists},
 	{meta.ErrInvalidTopic, codeInvalidTopic},
 	{meta.ErrUnknownTopic, codeUnknownTopicOrPartition},
+	{meta.ErrUnknownTopicID, codeUnknownTopicID},
+	{meta.ErrInvalidAssignment, codeInvalidReplicaAssignment},
+	{meta.ErrInvalidRequest, codeInvalidRequest},
+	{meta.ErrTooManyPartitions, codePolicyViolation},
+	{meta.ErrUnknownBroker, codeInvalidRequest},
+	{config.ErrInvalid, codeInvalidConfig},
 	{meta.ErrUnknownTopicID, codeUnknownTopicID},
 	{meta.ErrUnknownPartition, codeUnknownTopicOrPartition},
 	{meta.ErrInvalidPartitions, codeInvalidPartitions},
@@ -33,6 +40,10 @@ var codes = []struct {
 func codeOf(err error) int16 {
 	if err == nil {
 		return codeNone
+	}
+	var r *refusal
+	if errors.As(err, &r) {
+		return r.code
 	}
 	for i := range codes {
 		if errors.Is(err, codes[i].err) {

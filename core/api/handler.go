@@ -39,6 +39,7 @@ type Handler struct {
 	cfg  Config
 	apis []*api // by key; nil where nothing is served
 	list []api  // by number
+	live liveSettings
 }
 
 // New returns a handler that answers at once.

@@ -33,6 +33,14 @@ type behaviour struct {
 func table() []api {
 	return []api{
 		{key: 18, name: "ApiVersions", min: 0, max: 5, behaviour: inline((*Handler).apiVersions)},
+		{key: 19, name: "CreateTopics", min: 2, max: 7, behaviour: waiting((*Handler).createTopics)},
+		{key: 20, name: "DeleteTopics", min: 1, max: 6, behaviour: waiting((*Handler).deleteTopics)},
+		{key: 32, name: "DescribeConfigs", min: 1, max: 4, behaviour: waiting((*Handler).describeConfigs)},
+		{key: 33, name: "AlterConfigs", min: 0, max: 2, behaviour: waiting((*Handler).alterConfigs)},
+		{key: 37, name: "CreatePartitions", min: 0, max: 3, behaviour: waiting((*Handler).createPartitions)},
+		{key: 44, name: "IncrementalAlterConfigs", min: 0, max: 1, behaviour: waiting((*Handler).incrementalAlterConfigs)},
+		{key: 60, name: "DescribeCluster", min: 0, max: 2, behaviour: inline((*Handler).describeCluster)},
+		{key: 75, name: "DescribeTopicPartitions", min: 0, max: 0, behaviour: waiting((*Handler).describeTopicPartitions)},
 	}
 }
 

@@ -330,7 +330,7 @@ var Broker = []Def{
 	{Name: "socket.receive.buffer.bytes", Type: Int, Default: "102400", Acted: true, Doc: "Receive buffer of a socket; -1 for the system's."},
 	{Name: "socket.request.max.bytes", Type: Int, Default: "104857600", rule: rule{kind: atLeast, min: 1}, Acted: true, Doc: "Largest request."},
 	{Name: "socket.request.max.tagged.fields", Type: Int, Default: "1024", rule: rule{kind: atLeast, min: 0}, Own: true, Acted: true, Doc: "Tagged fields in one section of a request."},
-	{Name: "socket.request.read.timeout.ms", Type: Long, Default: "30000", rule: rule{kind: atLeast, min: 1}, Own: true, Acted: true, Doc: "A request that has begun to arrive must be complete by then."},
+	{Name: "socket.request.read.timeout.ms", Type: Long, Default: "30000", rule: rule{kind: atLeast, min: 1}, Own: true, Acted: true, Doc: "How long each MiB of a request that has begun to arrive may take."},
 	{Name: "socket.send.buffer.bytes", Type: Int, Default: "102400", Acted: true, Doc: "Send buffer of a socket; -1 for the system's."},
 	{Name: "ssl.allow.dn.changes", Type: Boolean, Default: "false", Doc: "Whether a new certificate may carry another distinguished name."},
 	{Name: "ssl.allow.san.changes", Type: Boolean, Default: "false", Doc: "Whether a new certificate may carry other alternative names."},

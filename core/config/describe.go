@@ -183,3 +183,31 @@ func describe(table []Def, own Source, overrides map[string]string, fallback fun
 	}
 	return entries
 }
+
+// TopicValue is the value in force of one topic setting, "" for a name that nobody knows.
+func (s *BrokerSettings) TopicValue(name string, overrides map[string]string) string {
+	d, ok := TopicDef(name)
+	if !ok {
+		return ""
+	}
+	if v, err := parse(d, overrides[name]); err == nil && hasKey(overrides, name) {
+		return v.text
+	}
+	if d.Nil {
+		return ""
+	}
+	return s.topicDefault(d).text
+}
+
+// BrokerValue is the value in force of one broker setting as text, "" without one.
+func (s *BrokerSettings) BrokerValue(name string) string {
+	if found, ok := s.settings[name]; ok {
+		return found.value.text
+	}
+	return ""
+}
+
+func hasKey(m map[string]string, name string) bool {
+	_, ok := m[name]
+	return ok
+}

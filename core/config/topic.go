@@ -196,3 +196,4 @@ func CheckTopicSet(s *BrokerSettings, overrides map[string]string) error {
 type ConflictError struct{ Why string }
 
 func (e *ConflictError) Error() string { return e.Why }
+func (e *ConflictError) Unwrap() error { return ErrInvalid }

@@ -1,11 +1,15 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
 )
+
+// ErrInvalid is what every error about a setting wraps.
+var ErrInvalid = errors.New("invalid setting")
 
 // ValueError is a value that a setting cannot have. Its text is the one that Kafka answers.
 type ValueError struct {
@@ -53,6 +57,10 @@ func check(table []Def, kind, name, value string) error {
 	_, err := parse(d, value)
 	return err
 }
+
+func (e *ValueError) Unwrap() error     { return ErrInvalid }
+func (e *EmptyItemError) Unwrap() error { return ErrInvalid }
+func (e *UnknownError) Unwrap() error   { return ErrInvalid }
 
 // value is a parsed value.
 type value struct {

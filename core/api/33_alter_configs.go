@@ -1,0 +1,35 @@
+package api
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// alterConfigs replaces the whole set of a resource's settings by those given. Clients of today use
+// IncrementalAlterConfigs.
+func (h *Handler) alterConfigs(ctx context.Context, _ *Call, req *kmsg.AlterConfigsRequest) *kmsg.AlterConfigsResponse {
+	resp := kmsg.NewPtrAlterConfigsResponse()
+	times := map[resourceKey]int{}
+	for i := range req.Resources {
+		times[resourceKey{req.Resources[i].ResourceType, req.Resources[i].ResourceName}]++
+	}
+	for i := range req.Resources {
+		asked := &req.Resources[i]
+		change := &configChange{kind: asked.ResourceType, name: asked.ResourceName, replace: true, validateOnly: req.ValidateOnly}
+		for _, c := range asked.Configs {
+			change.operations = append(change.operations, configOperation{c.Name, kmsg.IncrementalAlterConfigOpSet, c.Value})
+		}
+		var err error
+		if times[resourceKey{asked.ResourceType, asked.ResourceName}] > 1 {
+			err = errTwice()
+		} else {
+			err = h.changeConfigs(ctx, change)
+		}
+		r := kmsg.NewAlterConfigsResponseResource()
+		r.ResourceType, r.ResourceName = asked.ResourceType, asked.ResourceName
+		r.ErrorCode, r.ErrorMessage = codeOf(err), messageOf(err)
+		resp.Resources = append(resp.Resources, r)
+	}
+	return resp
+}
