@@ -1,0 +1,214 @@
+package transform
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/millrun/millrun/core/record"
+	"github.com/millrun/millrun/wasmhost/abi"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// LogsTopic is where guests' lines go: key = deployment, value = LogLine as JSON.
+const LogsTopic = "__millrun_wasm_logs"
+
+// LogLine is the value of a record of LogsTopic.
+type LogLine struct {
+	Time       time.Time `json:"time"`
+	Deployment string    `json:"deployment"`
+	Partition  int32     `json:"partition"` // of the input, -1 while an instance starts
+	Level      string    `json:"level"`     // debug, info, warn, error
+	Message    string    `json:"message"`
+}
+
+// The limits of guests' logs, listed in spec/limits.md.
+const (
+	maxLogLineBytes   = 8 << 10
+	maxLogLinesQueued = 4096 // of all deployments
+	logBurst          = 1000 // lines of one deployment at once
+	logLinesPerSecond = 200  // of one deployment after that
+	logFlushInterval  = 50 * time.Millisecond
+	logRetentionMs    = "86400000"
+)
+
+// guestLogs carries what guests log to LogsTopic. Lines beyond a deployment's rate, and those that the topic cannot take
+// as fast as they come, are dropped and counted.
+type guestLogs struct {
+	requester requester
+	sink      Sink
+	logger    *slog.Logger
+	now       func() time.Time
+
+	mu      sync.Mutex
+	buckets map[string]*bucket // guarded by mu
+	queue   []LogLine          // guarded by mu
+	started bool               // guarded by mu
+	closed  bool               // guarded by mu
+	wake    chan struct{}      // holds one
+	stop    chan struct{}
+	done    chan struct{}
+}
+
+// bucket is a deployment's allowance of lines.
+type bucket struct {
+	tokens  float64
+	filled  time.Time
+	dropped int
+}
+
+func newGuestLogs(caller Caller, sink Sink, logger *slog.Logger) *guestLogs {
+	return &guestLogs{
+		requester: requester{caller, "millrun-wasm-logs"}, sink: sink, logger: logger, now: time.Now, buckets: make(map[string]*bucket),
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+	}
+}
+
+// add queues a line. It never blocks.
+func (g *guestLogs) add(deployment string, partition int32, level int, msg string) {
+	if len(msg) > maxLogLineBytes {
+		msg = msg[:maxLogLineBytes]
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return
+	}
+	b := g.buckets[deployment]
+	now := g.now()
+	if b == nil {
+		b = &bucket{tokens: logBurst, filled: now}
+		g.buckets[deployment] = b
+	}
+	b.tokens = min(b.tokens+now.Sub(b.filled).Seconds()*logLinesPerSecond, logBurst)
+	b.filled = now
+	if b.tokens < 1 || len(g.queue) >= maxLogLinesQueued {
+		b.dropped++
+		return
+	}
+	b.tokens--
+	if b.dropped > 0 {
+		g.queue = append(g.queue, LogLine{now, deployment, partition, abi.LevelName(abi.LevelWarn), fmt.Sprintf("%d lines were dropped: too many at once", b.dropped)})
+		b.dropped = 0
+	}
+	g.queue = append(g.queue, LogLine{now, deployment, partition, abi.LevelName(level), msg})
+	if !g.started {
+		g.started = true
+		go g.run()
+	}
+	select {
+	case g.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run writes what is queued until close. It is started by the first line: most modules never log.
+func (g *guestLogs) run() {
+	defer close(g.done)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	created := false
+	for stopping := false; !stopping; {
+		select {
+		case <-g.wake:
+		case <-g.stop:
+			stopping = true
+		}
+		lines := g.take()
+		if len(lines) == 0 {
+			continue
+		}
+		if err := g.write(ctx, lines, &created); err != nil {
+			created = false
+			g.logger.Warn("lines of guests' logs are lost", "topic", LogsTopic, "lines", len(lines), "error", err)
+		}
+		if !stopping {
+			sleep(ctx, logFlushInterval)
+		}
+	}
+}
+
+func (g *guestLogs) take() []LogLine {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	lines := g.queue
+	g.queue = nil
+	return lines
+}
+
+// write appends lines, having created the topic if that has not been done.
+func (g *guestLogs) write(ctx context.Context, lines []LogLine, created *bool) error {
+	if !*created {
+		if err := g.createTopic(ctx); err != nil {
+			return err
+		}
+		*created = true
+	}
+	out := newOutputs(g.sink)
+	to := TopicPartition{LogsTopic, 0}
+	for _, line := range lines {
+		value, err := json.Marshal(line)
+		if err != nil {
+			return err
+		}
+		if err := out.add(to, record.CodecNone, line.Time.UnixMilli(), []byte(line.Deployment), value, nil); err != nil {
+			return err
+		}
+	}
+	_, _, err := out.append(ctx)
+	return err
+}
+
+func (g *guestLogs) createTopic(ctx context.Context) error {
+	retention, policy := logRetentionMs, "delete"
+	err := createTopic(ctx, g.requester, LogsTopic, 1, []kmsg.CreateTopicsRequestTopicConfig{
+		{Name: "retention.ms", Value: &retention}, {Name: "cleanup.policy", Value: &policy},
+	})
+	if errors.Is(err, codeTopicExists) {
+		return nil
+	}
+	return err
+}
+
+// close writes what is queued and ends; it waits for that until ctx ends.
+func (g *guestLogs) close(ctx context.Context) {
+	g.mu.Lock()
+	started := g.started && !g.closed
+	g.closed = true
+	g.mu.Unlock()
+	if !started {
+		return
+	}
+	close(g.stop)
+	select {
+	case <-g.done:
+	case <-ctx.Done():
+	}
+}
+
+// createTopic creates a topic as an outside client would, with the cluster's replication factor. The error is a
+// kafkaError with what the broker says about it.
+func createTopic(ctx context.Context, r requester, topic string, partitions int32, configs []kmsg.CreateTopicsRequestTopicConfig) error {
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.TimeoutMillis = 10_000
+	t := kmsg.NewCreateTopicsRequestTopic()
+	t.Topic, t.NumPartitions, t.ReplicationFactor, t.Configs = topic, partitions, -1, configs
+	req.Topics = append(req.Topics, t)
+	resp, err := request[*kmsg.CreateTopicsResponse](ctx, r, versionCreateTopics, req)
+	if err != nil {
+		return err
+	}
+	for _, t := range resp.Topics {
+		if err := check(t.ErrorCode); err != nil {
+			if t.ErrorMessage != nil {
+				return fmt.Errorf("topic %s: %w: %s", topic, err, *t.ErrorMessage)
+			}
+			return fmt.Errorf("topic %s: %w", topic, err)
+		}
+	}
+	return nil
+}

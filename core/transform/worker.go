@@ -1,0 +1,232 @@
+package transform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/millrun/millrun/core/meta"
+	"github.com/millrun/millrun/core/record"
+)
+
+// worker is one deployment running on this node, from its start until it is closed or can no longer go on.
+type worker struct {
+	*node
+	deployment *meta.Deployment // as it was when the worker started
+	counters   counters
+	logger     *slog.Logger
+	cancel     context.CancelFunc
+	done       chan struct{}
+	members    chan []*member // holds one: the members, once they are started
+
+	mu     sync.Mutex
+	state  meta.DeploymentState // guarded by mu; "" while it starts
+	reason string               // guarded by mu
+	halted chan struct{}        // closed when state is stopped or failed
+}
+
+// stateStarting is the word for a deployment that is meant to run and does not yet.
+const stateStarting = "starting"
+
+// startWorker starts a deployment. program is its module if somebody has just prepared it, else nil.
+func (n *node) startWorker(d *meta.Deployment, program Program) *worker {
+	ctx, cancel := context.WithCancel(context.Background())
+	w := &worker{
+		node: n, deployment: d, logger: n.Logger.With("deployment", d.Name), cancel: cancel,
+		done: make(chan struct{}), members: make(chan []*member, 1), halted: make(chan struct{}),
+	}
+	go w.run(ctx, program)
+	return w
+}
+
+// close ends the worker: its members commit and leave first. It returns when nothing of it runs any more.
+func (w *worker) close() {
+	w.cancel()
+	<-w.done
+}
+
+// status returns what the worker is doing, in the words of describe.
+func (w *worker) status() (state, reason string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.state == "" {
+		return stateStarting, w.reason
+	}
+	return string(w.state), w.reason
+}
+
+func (w *worker) running() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.state == "" {
+		w.state, w.reason = meta.DeploymentRunning, ""
+	}
+}
+
+// halt marks the deployment as unable to go on. It does not block; only the first reason counts.
+func (w *worker) halt(failed bool, reason string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.state == meta.DeploymentStopped || w.state == meta.DeploymentFailed {
+		return
+	}
+	w.state = meta.DeploymentStopped
+	if failed {
+		w.state = meta.DeploymentFailed
+	}
+	w.reason = reason
+	close(w.halted)
+}
+
+// run starts the program and the members, waits for an end of either kind, and takes everything down again.
+func (w *worker) run(ctx context.Context, program Program) {
+	defer close(w.done)
+	if program == nil {
+		program = w.load(ctx)
+	}
+	if program != nil {
+		w.runMembers(ctx, program)
+	}
+	select {
+	case <-w.halted:
+		w.logger.Error("the deployment cannot go on", "reason", w.reason)
+		w.recordHalt(ctx)
+	default:
+	}
+}
+
+// load compiles the module. It returns nil if it never will be of use, having said why, or if ctx ends.
+func (w *worker) load(ctx context.Context) Program {
+	for attempt := 1; ; attempt++ {
+		wasm, err := w.Modules.Module(ctx, w.deployment.Module.SHA256)
+		if err == nil {
+			program, err := w.Runner(ctx, specOf(w.deployment, wasm))
+			if err == nil {
+				return program
+			}
+			if ctx.Err() == nil {
+				w.halt(true, fmt.Sprintf("the module cannot be started: %v", err))
+			}
+			return nil
+		}
+		w.mu.Lock()
+		w.reason = fmt.Sprintf("the module cannot be fetched: %v", err)
+		w.mu.Unlock()
+		w.logger.Warn("module cannot be fetched yet", "sha256", w.deployment.Module.SHA256, "attempt", attempt, "error", err)
+		if sleep(ctx, backoff(attempt)); ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// specOf is what a deployment asks of the Runner.
+func specOf(d *meta.Deployment, wasm []byte) Spec {
+	return Spec{
+		Wasm: wasm, Name: d.Name, Config: d.Config, Outputs: len(d.Outputs), MemoryBytes: d.MemoryBytes,
+		Timeout: time.Duration(d.TimeoutMs) * time.Millisecond,
+		Log:     func(int, string) {}, // what it says on trial is in the error, if there is one
+	}
+}
+
+// runMembers runs the deployment's members until ctx ends or the deployment is halted.
+func (w *worker) runMembers(ctx context.Context, program Program) {
+	instances := &pool{program: program, log: func(partition int32, level int, msg string) {
+		w.logs.add(w.deployment.Name, partition, level, msg)
+	}}
+	working, stopWorking := context.WithCancel(context.Background())
+	joined, leaveGroup := context.WithCancel(ctx)
+	var leaving, ending sync.WaitGroup
+	var members []*member
+	for i := range int(w.deployment.Members) {
+		m := w.newMember(i, instances)
+		members = append(members, m)
+		ending.Go(func() { m.proc.run(working) })
+		leaving.Go(func() { m.run(joined) })
+	}
+	w.members <- members
+	select {
+	case <-ctx.Done():
+	case <-w.halted:
+	}
+	leaveGroup()
+	leaving.Wait()
+	stopWorking()
+	ending.Wait()
+	if err := instances.close(context.Background()); err != nil {
+		w.logger.Warn("the module did not end cleanly", "error", err)
+	}
+}
+
+func (w *worker) newMember(index int, instances *pool) *member {
+	d := w.deployment
+	topics := slices.Sorted(slices.Values(d.Inputs))
+	m := newMember(memberConfig{
+		group: d.Group, instanceID: w.instanceID(d.Name, index), topics: topics, requester: w.requester(d.Name),
+		partitionCount: w.partitionCount, startOf: w.startOf, joined: w.running, logger: w.logger,
+	})
+	m.proc = newProcessor(processorConfig{
+		source: w.Source, sink: w.Sink, pool: instances, filter: instances.program.Filter(), wants: instances.program.Wants(),
+		outputTopics: d.Outputs, byKey: d.Partition == PartitionKey, skip: d.OnError == OnErrorSkip, retries: int(d.Retries),
+		counters: &w.counters, partitionCount: w.partitionCount, halt: w.halt, commit: m.commitOffsets, logger: w.logger,
+	})
+	return m
+}
+
+// startOf is where to begin in a partition for which the group has committed nothing: where the deployment was told to,
+// and at the start of a partition that has come since.
+func (w *worker) startOf(tp TopicPartition) record.Offset {
+	for _, o := range w.deployment.FromOffsets {
+		if o.Topic == tp.Topic && o.Partition == tp.Partition {
+			return record.Offset(o.Offset)
+		}
+	}
+	return 0
+}
+
+// topicsChanged has the members look whether there are more partitions now.
+func (w *worker) topicsChanged() {
+	select {
+	case members := <-w.members:
+		for _, m := range members {
+			m.poke()
+		}
+		w.members <- members
+	default:
+	}
+}
+
+// recordHalt writes the state and its reason into the metadata, so that a restart does not run into the same wall, unless
+// somebody has changed the deployment since.
+func (w *worker) recordHalt(ctx context.Context) {
+	state, reason := w.status()
+	for attempt := 1; ctx.Err() == nil; attempt++ {
+		_, err := w.Cluster.Change(ctx, func(img *meta.Image) (meta.Command, error) {
+			d, ok := img.Deployment(w.deployment.Name)
+			if !ok || d.ChangedSeq != w.deployment.ChangedSeq {
+				return nil, meta.ErrNothing
+			}
+			return decideState(img, d.Name, meta.DeploymentState(state), reason)
+		})
+		if err == nil || errors.Is(err, meta.ErrNothing) || ctx.Err() != nil {
+			return
+		}
+		w.logger.Warn("the deployment's state is not recorded yet", "attempt", attempt, "error", err)
+		sleep(ctx, backoff(attempt))
+	}
+}
+
+// decideState is meta.DecideUpdateDeployment, with ErrNothing in place of no command.
+func decideState(img *meta.Image, name string, state meta.DeploymentState, reason string) (meta.Command, error) {
+	command, err := meta.DecideUpdateDeployment(img, name, state, reason)
+	if err != nil {
+		return nil, err
+	}
+	if command == nil {
+		return nil, meta.ErrNothing
+	}
+	return command, nil
+}
