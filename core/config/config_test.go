@@ -213,7 +213,8 @@ func TestDynamicChangesAreRefusedInKafkasWords(t *testing.T) {
 		{"foo", "1", true, ""},
 		{"log.roll.ms", "0", true, "requirement failed: log.roll.ms must be greater than or equal to 1"},
 		{"log.retention.ms", "abc", false, "Invalid value abc for configuration log.retention.ms: Not a number of type LONG"},
-		{"listeners", "PLAINTEXT://:1", false, "Cannot update these configs at default cluster level, broker id must be specified: [listeners]"},
+		{"listeners", "PLAINTEXT://:1", true, "Cannot update these configs dynamically: [listeners]"},
+		{"sasl.enabled.mechanisms", "PLAIN", false, "Cannot update these configs at default cluster level, broker id must be specified: [sasl.enabled.mechanisms]"},
 		{"ssl.keystore.password", "x", true, "These security configs can be dynamically updated only per-listener using the listener prefix: [ssl.keystore.password]"},
 		{"listener.name.plaintext.max.connections", "3", true, ""},
 	} {

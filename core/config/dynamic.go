@@ -15,6 +15,9 @@ var dynamicSecurity = []string{
 	"ssl.keystore.type", "ssl.truststore.certificates", "ssl.truststore.location", "ssl.truststore.password", "ssl.truststore.type",
 }
 
+// frozen are settings that Kafka can change at run time and we, who act on them at the start, cannot.
+var frozen = []string{"listeners", "listener.security.protocol.map"}
+
 // CheckDynamic tells whether broker settings may be changed at run time to these values: for one broker, or for all of
 // them. Names that nobody knows are let through, as Kafka does: they may belong to a plugin. The errors are Kafka's.
 func CheckDynamic(s *BrokerSettings, changes map[string]string, oneBroker bool) error {
@@ -24,7 +27,7 @@ func CheckDynamic(s *BrokerSettings, changes map[string]string, oneBroker bool) 
 		if d == nil {
 			continue
 		}
-		if d.ReadOnly() {
+		if d.ReadOnly() || slices.Contains(frozen, name) {
 			readOnly = append(readOnly, name)
 		}
 		if !listener && slices.Contains(dynamicSecurity, name) {
