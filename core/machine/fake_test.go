@@ -53,6 +53,8 @@ func (f *fakeLog) Append(b record.Batch) (record.Offset, error) {
 	return b.LastOffset(), nil
 }
 
+func (f *fakeLog) MaxBatchBytes() int { return 200_000 }
+
 func (f *fakeLog) Acked(last record.Offset) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

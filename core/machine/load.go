@@ -27,7 +27,12 @@ func (l *Loop[O, R]) ready() bool {
 	l.shard, l.failure = shard, nil
 	l.loaded.Store(true)
 	l.cfg.Logger.Debug("state loaded", "shard", l.cfg.Name, "records", l.logged, "took", time.Since(started))
-	return true
+	if l.cfg.AfterLoad != nil {
+		l.fx.Reset()
+		shard.Decide(l.now(), NoTicket, l.cfg.AfterLoad(), &l.fx)
+		l.carry()
+	}
+	return l.shard != nil
 }
 
 // load replays the whole log into a fresh shard.

@@ -21,6 +21,8 @@ type Log interface {
 	// Append writes one batch, patched in place, and returns the offset of its last record. After an error the log may
 	// hold the batch or not. An error that is ErrNotLeader says that this broker may not append any more.
 	Append(b record.Batch) (record.Offset, error)
+	// MaxBatchBytes is the size of the largest batch that Append takes.
+	MaxBatchBytes() int
 	// Acked tells, without waiting, whether everything up to last is committed.
 	Acked(last record.Offset) bool
 	// WaitAcked returns when it is, or with ctx.

@@ -13,7 +13,8 @@ import (
 
 // The limits of a loop.
 const (
-	maxBatchBytes = 256 << 10 // a batch is appended when it has grown to this, or when no operation is queued
+	maxBatchBytes = 256 << 10 // a batch is appended when it would grow beyond this (or what the log takes), or when no operation is queued
+	recordRoom    = 64        // what a record takes in a batch besides its key and value, at most
 	queuedOps     = 1024      // operations that wait to be decided; beyond it callers wait to queue
 	queuedAnswers = 1024      // decided batches that wait for their commit; beyond it the loop waits
 	opsPerRound   = 512       // operations decided before deadlines are looked at and answers let out
@@ -27,6 +28,9 @@ type Config[O, R any] struct {
 	Now      func() time.Time
 	Logger   *slog.Logger
 
+	// AfterLoad, if set, is an operation that is decided whenever the state has been loaded, before any other. Its reply
+	// goes nowhere.
+	AfterLoad func() O
 	// LoadWait bounds how long an operation waits for the state to be loaded, before ErrLoading. Default 10 s.
 	LoadWait time.Duration
 	// AckTimeout bounds how long an answer waits for its commit, before ErrUnavailable. Default 5 s.
@@ -264,10 +268,9 @@ func (l *Loop[O, R]) carry() {
 			l.fail(fmt.Errorf("%w: a record of our own: %w", ErrUnavailable, err))
 			return
 		}
-		if l.batch.Len() > 0 && l.batch.Size()+len(r.Key)+len(r.Value) > maxBatchBytes && !l.flush() {
+		if !l.put(now, r) {
 			return
 		}
-		l.batch.Append(now, r.Key, r.Value, nil)
 	}
 	for _, a := range l.fx.Answers {
 		if c, ok := l.waiting[a.To]; ok {
@@ -275,6 +278,16 @@ func (l *Loop[O, R]) carry() {
 			l.held = append(l.held, decided[O, R]{c, a.Reply})
 		}
 	}
+}
+
+// put adds a record to the batch, which is appended first if it would grow too large. False: that failed.
+func (l *Loop[O, R]) put(now int64, r Record) bool {
+	size := l.batch.Size() + len(r.Key) + len(r.Value) + recordRoom
+	if l.batch.Len() > 0 && size > min(maxBatchBytes, l.cfg.Log.MaxBatchBytes()) && !l.flush() {
+		return false
+	}
+	l.batch.Append(now, r.Key, r.Value, nil)
+	return true
 }
 
 // flush appends the batch. It returns false if that failed, and the shard with it.

@@ -50,10 +50,9 @@ func (l *Loop[O, R]) trim(ctx context.Context, to record.Offset) error {
 func (l *Loop[O, R]) appendState() bool {
 	now := l.now()
 	for r := range l.shard.Durable() {
-		if l.batch.Len() > 0 && l.batch.Size()+len(r.Key)+len(r.Value) > maxBatchBytes && !l.flush() {
+		if !l.put(now, r) {
 			return false
 		}
-		l.batch.Append(now, r.Key, r.Value, nil)
 	}
 	return l.flush()
 }
