@@ -1,0 +1,189 @@
+package admin
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+
+	"github.com/millrun/millrun/core/transform"
+)
+
+// errBadRequest is wrapped by errors about the form of a request.
+var errBadRequest = errors.New("bad request")
+
+func badRequest(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", errBadRequest, fmt.Sprintf(format, args...))
+}
+
+// deploy takes a multipart form with a spec and a module, or a spec alone, as a form or as the body, that names a shipped
+// module.
+func (h *handler) deploy(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
+	spec, wasm, err := readDeploy(r)
+	if err == nil && wasm == nil {
+		wasm, err = h.shipped(spec.Module)
+	}
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	status, err := h.Deployments.Deploy(r.Context(), *spec, wasm)
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusCreated, status)
+}
+
+func (h *handler) shipped(name string) ([]byte, error) {
+	if name == "" {
+		return nil, badRequest("there is no module: send its bytes as the form's part \"module\", or name a shipped one in the spec")
+	}
+	wasm, ok := h.Shipped(name)
+	if !ok {
+		return nil, badRequest("no module %q ships with this broker: send its bytes as the form's part \"module\"", name)
+	}
+	return wasm, nil
+}
+
+func readDeploy(r *http.Request) (*transform.DeploySpec, []byte, error) {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return nil, nil, badRequest("content type %q: send multipart/form-data or application/json", r.Header.Get("Content-Type"))
+	}
+	switch kind {
+	case "application/json":
+		spec, err := readSpec(r.Body)
+		return spec, nil, err
+	case "multipart/form-data":
+		form, err := r.MultipartReader()
+		if err != nil {
+			return nil, nil, badRequest("form: %v", err)
+		}
+		return readForm(form)
+	}
+	return nil, nil, badRequest("content type %s: send multipart/form-data or application/json", kind)
+}
+
+func readForm(form *multipart.Reader) (spec *transform.DeploySpec, wasm []byte, err error) {
+	for {
+		part, err := form.NextPart()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, nil, formError(err)
+		}
+		switch name := part.FormName(); {
+		case name == "spec" && spec == nil:
+			if spec, err = readSpec(part); err != nil {
+				return nil, nil, err
+			}
+		case name == "module" && wasm == nil:
+			if wasm, err = readAll(part, transform.MaxModuleBytes); err != nil {
+				return nil, nil, err
+			}
+		default:
+			return nil, nil, badRequest("form: part %q is unknown or there twice; the parts are spec and module", name)
+		}
+	}
+	if spec == nil {
+		return nil, nil, badRequest("form: there is no part \"spec\"")
+	}
+	return spec, wasm, nil
+}
+
+// formError keeps the error of a body that is too large recognisable.
+func formError(err error) error {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return err
+	}
+	return badRequest("form: %v", err)
+}
+
+func readSpec(r io.Reader) (*transform.DeploySpec, error) {
+	text, err := readAll(r, maxSpecBytes)
+	if err != nil {
+		return nil, err
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	spec := new(transform.DeploySpec)
+	if err := d.Decode(spec); err != nil {
+		return nil, badRequest("spec: %v", err)
+	}
+	if d.More() {
+		return nil, badRequest("spec: something follows the JSON object")
+	}
+	return spec, nil
+}
+
+// readAll reads at most limit bytes; more is an error.
+func readAll(r io.Reader, limit int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, formError(err)
+	}
+	if int64(len(b)) > limit {
+		return nil, &http.MaxBytesError{Limit: limit}
+	}
+	return b, nil
+}
+
+func (h *handler) list(w http.ResponseWriter, r *http.Request) {
+	all, err := h.Deployments.List(r.Context())
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, all)
+}
+
+func (h *handler) describe(w http.ResponseWriter, r *http.Request) {
+	h.answerWith(w, r, r.PathValue("name"))
+}
+
+func (h *handler) answerWith(w http.ResponseWriter, r *http.Request, name string) {
+	status, err := h.Deployments.Describe(r.Context(), name)
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, status)
+}
+
+func (h *handler) remove(w http.ResponseWriter, r *http.Request) {
+	if err := h.Deployments.Delete(r.Context(), r.PathValue("name")); err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (h *handler) change(w http.ResponseWriter, r *http.Request) {
+	name, verb := r.PathValue("name"), r.PathValue("verb")
+	var err error
+	switch verb {
+	case "pause":
+		err = h.Deployments.Pause(r.Context(), name)
+	case "resume":
+		err = h.Deployments.Resume(r.Context(), name)
+	case "upgrade", "rollback":
+		writeError(w, http.StatusNotImplemented, fmt.Errorf("%s is not supported yet: delete the deployment and deploy it again; its group's offsets stay", verb))
+		return
+	default:
+		notFound(w, r)
+		return
+	}
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	h.answerWith(w, r, name)
+}
