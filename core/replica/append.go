@@ -78,7 +78,7 @@ func (p *Partition) append(b record.Batch, c *config.TopicConfig, o AppendOption
 		return Appended{}, err
 	}
 	if need := min(c.MinInsyncReplicas, r.replicas); o.Acks == AcksAll && r.inSync < need {
-		return Appended{}, fmt.Errorf("%w: %s has %d in sync, min.insync.replicas is %d", ErrNotEnoughReplicas, p.name, r.inSync, c.MinInsyncReplicas)
+		return Appended{}, fmt.Errorf("%w: %s has %d in sync, min.insync.replicas is %d", ErrNotEnough, p.name, r.inSync, c.MinInsyncReplicas)
 	}
 	if err := p.loadProducers(); err != nil {
 		return Appended{}, p.storage(err)

@@ -21,7 +21,7 @@ func (p *Partition) DeleteRecords(to record.Offset) (record.Offset, error) {
 		to = hw
 	}
 	if to < 0 || to > hw {
-		return record.NoOffset, fmt.Errorf("%w: deleting before %d of %s, whose high watermark is %d", ErrOffsetOutOfRange, to, p.name, hw)
+		return record.NoOffset, fmt.Errorf("%w: deleting before %d of %s, whose high watermark is %d", ErrOutOfRange, to, p.name, hw)
 	}
 	before := p.log.StartOffset()
 	if err := p.log.SetStartOffset(to); err != nil {

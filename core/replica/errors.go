@@ -4,14 +4,14 @@ import "errors"
 
 // What a partition answers instead of doing what it was asked. They come wrapped with the place; test with errors.Is.
 var (
-	ErrNotLeader         = errors.New("this broker does not lead the partition")
-	ErrStorage           = errors.New("the partition's storage has failed")
-	ErrClosed            = errors.New("the partition is closed")
-	ErrTimeout           = errors.New("not acknowledged in time")
-	ErrPolicy            = errors.New("the topic's cleanup policy does not allow it")
-	ErrNotEnoughReplicas = errors.New("too few replicas are in sync")
-	ErrOffsetOutOfRange  = errors.New("offset is out of range")
-	ErrFencedEpoch       = errors.New("leader epoch is older than the partition's")
+	ErrNotLeader   = errors.New("this broker does not lead the partition")
+	ErrStorage     = errors.New("the partition's storage has failed")
+	ErrClosed      = errors.New("the partition is closed")
+	ErrTimeout     = errors.New("not acknowledged in time")
+	ErrPolicy      = errors.New("the topic's cleanup policy does not allow it")
+	ErrNotEnough   = errors.New("too few replicas are in sync")
+	ErrOutOfRange  = errors.New("offset is out of range")
+	ErrFencedEpoch = errors.New("leader epoch is older than the partition's")
 	// ErrUnknownEpoch: the asker knows of a newer leader epoch than this broker does.
 	ErrUnknownEpoch = errors.New("leader epoch is newer than the partition's")
 

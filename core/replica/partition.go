@@ -224,7 +224,7 @@ func (p *Partition) storage(err error) error {
 	case errors.Is(err, seglog.ErrClosed):
 		return fmt.Errorf("%w: %s", ErrClosed, p.name)
 	case errors.Is(err, seglog.ErrOutOfRange):
-		return fmt.Errorf("%w: %s", ErrOffsetOutOfRange, p.name)
+		return fmt.Errorf("%w: %s", ErrOutOfRange, p.name)
 	}
 	return fmt.Errorf("%w: %s: %w", ErrStorage, p.name, err)
 }

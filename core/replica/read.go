@@ -46,7 +46,7 @@ func (p *Partition) ReadInto(dst []byte, q ReadQuery) (ReadResult, error) {
 	var end record.Offset
 	r.LogStart, r.HighWatermark, r.LastStable, end = p.Offsets()
 	if q.From < r.LogStart || q.From > end {
-		return r, fmt.Errorf("%w: %d of %s, which has %d to %d", ErrOffsetOutOfRange, q.From, p.name, r.LogStart, end)
+		return r, fmt.Errorf("%w: %d of %s, which has %d to %d", ErrOutOfRange, q.From, p.name, r.LogStart, end)
 	}
 	if q.LastFetchedEpoch != record.NoLeaderEpoch {
 		diverging, err := p.diverging(q, end)
@@ -77,7 +77,7 @@ func (p *Partition) diverging(q ReadQuery, end record.Offset) (*EpochEnd, error)
 		return nil, err
 	}
 	if !ok {
-		return nil, fmt.Errorf("%w: %s knows no leader epoch up to %d", ErrOffsetOutOfRange, p.name, q.LastFetchedEpoch)
+		return nil, fmt.Errorf("%w: %s knows no leader epoch up to %d", ErrOutOfRange, p.name, q.LastFetchedEpoch)
 	}
 	if at.Epoch < q.LastFetchedEpoch || at.End < q.From {
 		return &at, nil
