@@ -9,10 +9,10 @@ type Buffer struct {
 
 // bufferClasses are the capacities that are pooled. Each leaves room for a request's overhead above a power of two, because
 // clients batch by powers of two.
-var bufferClasses = [...]int{1 << 10, 4 << 10, 18 << 10, 72 << 10, 144 << 10, 288 << 10, 544 << 10, 1088 << 10, 2176 << 10}
+var bufferClasses = [...]int{1 << 10, 4 << 10, 18 << 10, 72 << 10, 144 << 10, 288 << 10, 544 << 10, 1088 << 10, 2176 << 10, 4352 << 10}
 
 // maxPooled is the largest capacity that goes back to the pool.
-const maxPooled = 2176 << 10
+const maxPooled = 4352 << 10
 
 // Pool recycles buffers by size class. The zero Pool is ready to use; its methods may be called from any goroutine.
 type Pool struct {

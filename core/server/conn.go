@@ -23,7 +23,7 @@ const provenBytes = 1088 << 10
 // firstBytes is what is taken for a larger frame before any of its bytes are there.
 const firstBytes = 64 << 10
 
-// Conn is one connection.
+// Conn is one connection. A nil Conn stands for a request made in process.
 type Conn struct {
 	srv      *Server // immutable, as are the fields up to cancel
 	nc       net.Conn
@@ -65,16 +65,50 @@ func newConn(s *Server, nc net.Conn, host string) *Conn {
 }
 
 // RemoteHost is the peer's IP address.
-func (c *Conn) RemoteHost() string { return c.host }
+func (c *Conn) RemoteHost() string {
+	if c == nil {
+		return ""
+	}
+	return c.host
+}
 
 // ListenerName is the name of the listener that accepted the connection.
-func (c *Conn) ListenerName() string { return c.listener }
+func (c *Conn) ListenerName() string {
+	if c == nil {
+		return ""
+	}
+	return c.listener
+}
 
 // SetAuthenticated lifts the limits that hold before authentication. For the handler that authenticates.
 func (c *Conn) SetAuthenticated() { c.authenticated.Store(true) }
 
-// Buffer returns a pooled buffer for a response of about n bytes; the server releases it after writing.
-func (c *Conn) Buffer(n int) *Buffer { return c.srv.pool.Get(n) }
+// Buffer returns an empty buffer with room for n bytes. As part of a Response the server releases it after writing. A request that
+// did not come by a connection (its Conn is nil) gets one of its own.
+func (c *Conn) Buffer(n int) *Buffer {
+	if c == nil {
+		return &Buffer{B: make([]byte, 0, n)}
+	}
+	return c.srv.pool.Get(n)
+}
+
+// Release gives back a buffer that is not going to be part of a response.
+func (c *Conn) Release(b *Buffer) {
+	if c != nil {
+		c.srv.pool.Put(b)
+	}
+}
+
+// Busy reports whether earlier responses are still due. For the handler, on the read loop: what takes much memory is then better
+// made when its turn has come.
+func (c *Conn) Busy() bool {
+	if c == nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.writing
+}
 
 // internClientID avoids a string per request: a connection's client id does not change.
 func (c *Conn) internClientID(b []byte) string {

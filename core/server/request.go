@@ -56,8 +56,12 @@ type Response struct {
 	// Frame begins with four bytes for the length, which the server fills in, followed by the response header and body. The server
 	// releases it after writing. Nil: no response.
 	Frame *Buffer
-	// More are further parts of the same frame, written (and released) behind Frame in their order.
-	More []*Buffer
+	// Parts are written behind Frame, in order, as parts of the same frame.
+	Parts [][]byte
+	// Held are buffers that Parts refer to; the server releases them too.
+	Held []*Buffer
+	// Done, if set, is called once the response has been written or dropped.
+	Done func()
 	// Close ends the connection once the response, if any, has been written.
 	Close bool
 }
@@ -68,11 +72,14 @@ func Ready(r Response) Pending { return Pending{Response: r} }
 // CloseConn is the Pending of a request that is answered by closing the connection.
 func CloseConn() Pending { return Pending{Response: Response{Close: true}} }
 
-func (r Response) release(p *Pool) {
+func (r *Response) release(p *Pool) {
 	if r.Frame != nil {
 		p.Put(r.Frame)
 	}
-	for _, b := range r.More {
+	for _, b := range r.Held {
 		p.Put(b)
+	}
+	if r.Done != nil {
+		r.Done()
 	}
 }

@@ -113,23 +113,21 @@ func (c *Conn) answer(q queued) bool {
 // write fills in the frame's length, writes it and releases it. It reports whether the connection goes on.
 func (c *Conn) write(r Response) bool {
 	if r.Frame == nil {
+		r.release(&c.srv.pool)
 		return !r.Close
 	}
 	defer r.release(&c.srv.pool)
 	size := len(r.Frame.B)
-	for _, b := range r.More {
-		size += len(b.B)
+	for _, part := range r.Parts {
+		size += len(part)
 	}
 	binary.BigEndian.PutUint32(r.Frame.B, uint32(size-4))
 	var err error
-	if len(r.More) == 0 {
+	if len(r.Parts) == 0 {
 		_, err = c.nc.Write(r.Frame.B)
 	} else {
-		parts := make(net.Buffers, 0, 1+len(r.More))
-		parts = append(parts, r.Frame.B)
-		for _, b := range r.More {
-			parts = append(parts, b.B)
-		}
+		parts := append(make(net.Buffers, 0, 1+len(r.Parts)), r.Frame.B)
+		parts = append(parts, r.Parts...)
 		_, err = parts.WriteTo(c.nc)
 	}
 	c.seen.Store(c.srv.tick.Load())
