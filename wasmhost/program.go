@@ -19,6 +19,7 @@ type Spec struct {
 	Name        string            // in errors: the deployment's
 	Config      map[string]string // given to millrun_configure
 	Outputs     int               // how many are declared; a filter has one
+	Topics      []string          // the outputs' names, in order: the guest's environment; may be nil
 	MemoryBytes int64             // of one instance; 0: 64 MiB
 	Timeout     time.Duration     // of one call; 0: 1 s
 	OutputBytes int               // of one call; 0: abi.OutputCap
@@ -39,6 +40,8 @@ func (s *Spec) check() error {
 		return fmt.Errorf("a timeout of %v: it must be above 0", s.Timeout)
 	case s.Outputs < 1:
 		return errors.New("no output is declared")
+	case len(s.Topics) > 0 && len(s.Topics) != s.Outputs:
+		return fmt.Errorf("%d outputs are declared, but %d are named", s.Outputs, len(s.Topics))
 	case s.OutputBytes < 0:
 		return fmt.Errorf("an output limit of %d bytes", s.OutputBytes)
 	}
@@ -51,7 +54,8 @@ type Program struct {
 	host     *Host
 	name     string
 	shape    shape
-	config   []byte // JSON
+	config   []byte   // JSON
+	environ  []string // NAME=value
 	memory   int64
 	timeout  time.Duration
 	output   int // 0: by the input
@@ -94,6 +98,9 @@ func (h *Host) load(ctx context.Context, s Spec) (*Program, error) {
 	p := &Program{
 		host: h, name: s.Name, shape: shape, config: config,
 		memory: s.MemoryBytes, timeout: s.Timeout, output: s.OutputBytes,
+	}
+	for n, topic := range s.Topics {
+		p.environ = append(p.environ, fmt.Sprintf("%s%d=%s", abi.EnvOutputTopic, n, topic))
 	}
 	p.compiled, err = h.compiled(ctx, shape.wasm)
 	if err != nil {

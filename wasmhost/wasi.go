@@ -10,8 +10,8 @@ import (
 )
 
 // WASI preview 1 as a guest finds it: standard output and error are log lines,
-// standard input is empty, there are no arguments, no environment, no files and no
-// network; time is that of the records and random numbers follow from them, so
+// standard input is empty, the environment names the outputs, there are no
+// arguments, no files and no network; time is that of the records and random numbers follow from them, so
 // that the same records give the same result.
 
 // WASI's numbers for what happened.
@@ -47,7 +47,7 @@ type wasiFunc func(i *Instance, mem api.Memory, args []uint64) (errno uint64)
 func wasiFuncs() []hostFunc {
 	answered := map[string]wasiFunc{
 		"args_get": wasiNothing, "args_sizes_get": wasiNoStrings,
-		"environ_get": wasiNothing, "environ_sizes_get": wasiNoStrings,
+		"environ_get": wasiEnviron, "environ_sizes_get": wasiEnvironSizes,
 		"clock_res_get": wasiClockRes, "clock_time_get": wasiClockTime, "random_get": wasiRandom,
 		"fd_close": wasiStdio(wasiOK), "fd_fdstat_get": wasiFdstat, "fd_prestat_get": wasiStdio(wasiBadF),
 		"fd_read": wasiRead, "fd_write": wasiWrite, "fd_seek": wasiStdio(wasiNotPip), "fd_tell": wasiStdio(wasiNotPip),
@@ -84,10 +84,36 @@ func wasiExit(i *Instance, _ api.Memory, stack []uint64) {
 
 func wasiNothing(*Instance, api.Memory, []uint64) uint64 { return wasiOK }
 
-// wasiNoStrings is for args_sizes_get and environ_sizes_get: none, of no bytes.
+// wasiNoStrings is args_sizes_get: none, of no bytes.
 func wasiNoStrings(_ *Instance, mem api.Memory, a []uint64) uint64 {
 	if !mem.WriteUint32Le(uint32(a[0]), 0) || !mem.WriteUint32Le(uint32(a[1]), 0) {
 		return wasiFault
+	}
+	return wasiOK
+}
+
+// wasiEnvironSizes is how many variables there are, and their bytes, zeros included.
+func wasiEnvironSizes(i *Instance, mem api.Memory, a []uint64) uint64 {
+	size := 0
+	for _, v := range i.program.environ {
+		size += len(v) + 1
+	}
+	if !mem.WriteUint32Le(uint32(a[0]), uint32(len(i.program.environ))) || !mem.WriteUint32Le(uint32(a[1]), uint32(size)) {
+		return wasiFault
+	}
+	return wasiOK
+}
+
+// wasiEnviron writes a pointer to each variable, and the variables, which end in
+// a zero.
+func wasiEnviron(i *Instance, mem api.Memory, a []uint64) uint64 {
+	at, text := uint32(a[0]), uint32(a[1])
+	for _, v := range i.program.environ {
+		if !mem.WriteUint32Le(at, text) || !mem.WriteString(text, v) || !mem.WriteByte(text+uint32(len(v)), 0) {
+			return wasiFault
+		}
+		at += 4
+		text += uint32(len(v)) + 1
 	}
 	return wasiOK
 }

@@ -24,6 +24,10 @@ const (
 	ImportAbort = "abort" // (message, file, line, column i32), as AssemblyScript calls it
 )
 
+// EnvOutputTopic and a number name the outputs, in the order in which rows number
+// them, in the guest's environment.
+const EnvOutputTopic = "MILLRUN_OUTPUT_TOPIC_"
+
 // Levels of millrun.log, and of every line that a guest writes.
 const (
 	LevelDebug = 0
