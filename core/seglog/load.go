@@ -224,7 +224,7 @@ func (s *segment) loadFirst(f File) error {
 		return err
 	}
 	if _, why := checkHeader(h, s.size.Load(), expect{base: s.base, last: record.NoOffset, gaps: s.log.cfg.Load().Gaps}); why != "" {
-		return &flaw{pos: 0, why: why}
+		return &flaw{pos: 0, why: why, whole: true}
 	}
 	s.tail.firstTS = record.Batch(h).MaxTimestamp()
 	return nil

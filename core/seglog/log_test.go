@@ -1,4 +1,4 @@
-package seglog
+package seglog_test
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/millrun/millrun/core/record"
+	"github.com/millrun/millrun/core/seglog"
 )
 
 // batchAt makes a batch of n records with values that tell their offsets.
@@ -27,26 +28,26 @@ func batchAt(base record.Offset, n int, ts int64, size int) record.Batch {
 
 const testTime = 1_700_000_000_000
 
-func testConfig() Config {
-	c := DefaultConfig()
+func testConfig() seglog.Config {
+	c := seglog.DefaultConfig()
 	c.FileDeleteDelayMs = 0
 	return c
 }
 
-func testOptions(dir string) Options {
-	return Options{Dir: dir, Now: func() time.Time { return time.UnixMilli(testTime) }, Epochs: []EpochEntry{{0, 0}}}
+func testOptions(dir string) seglog.Options {
+	return seglog.Options{Dir: dir, Now: func() time.Time { return time.UnixMilli(testTime) }, Epochs: []seglog.EpochEntry{{Epoch: 0, Start: 0}}}
 }
 
-func mustOpen(t testing.TB, o Options, c Config) *Log {
+func mustOpen(t testing.TB, o seglog.Options, c seglog.Config) *seglog.Log {
 	t.Helper()
-	l, _, err := Open(o, c)
+	l, _, err := seglog.Open(o, c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return l
 }
 
-func mustAppend(t testing.TB, l *Log, n int, size int) record.Batch {
+func mustAppend(t testing.TB, l *seglog.Log, n int, size int) record.Batch {
 	t.Helper()
 	b := batchAt(l.EndOffset(), n, testTime+int64(l.EndOffset()), size)
 	if _, err := l.Append(b); err != nil {
@@ -55,7 +56,7 @@ func mustAppend(t testing.TB, l *Log, n int, size int) record.Batch {
 	return b
 }
 
-func mustClose(t testing.TB, l *Log) *CloseMark {
+func mustClose(t testing.TB, l *seglog.Log) *seglog.CloseMark {
 	t.Helper()
 	m, err := l.Close()
 	if err != nil {
@@ -65,7 +66,7 @@ func mustClose(t testing.TB, l *Log) *CloseMark {
 }
 
 // readAll reads a log from its start to its end in pieces.
-func readAll(l *Log, piece int) ([]byte, error) {
+func readAll(l *seglog.Log, piece int) ([]byte, error) {
 	var all []byte
 	for at := l.StartOffset(); at < l.EndOffset(); {
 		got, err := l.ReadInto(nil, at, l.EndOffset(), piece, true)
@@ -99,7 +100,7 @@ func TestWhatIsAppendedIsReadBackAfterAnyKindOfStop(t *testing.T) {
 		for i := range 500 {
 			want = append(want, mustAppend(t, l, 1+i%4, i%300)...)
 		}
-		check := func(l *Log) {
+		check := func(l *seglog.Log) {
 			t.Helper()
 			for _, piece := range []int{1, 700, 5000, 1 << 20} {
 				got, err := readAll(l, piece)

@@ -32,7 +32,7 @@ type expect struct {
 type flaw struct {
 	pos   int64
 	why   string
-	whole bool // the batch is all there by its checksum: not the trace of a write that was cut off
+	whole bool // the batch is all there, or sound ones follow: not the trace of a write that was cut off
 }
 
 func (f *flaw) Error() string { return fmt.Sprintf("byte %d: %s", f.pos, f.why) }
