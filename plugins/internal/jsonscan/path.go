@@ -2,7 +2,7 @@ package jsonscan
 
 import (
 	"errors"
-	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -24,12 +24,12 @@ func ParsePath(text string) (Path, error) {
 	var p Path
 	for _, part := range strings.Split(text, ".") {
 		if part == "" {
-			return nil, fmt.Errorf("the path %q has an empty part", text)
+			return nil, errors.New("the path " + strconv.Quote(text) + " has an empty part")
 		}
 		p = append(p, Step{part, index(part)})
 	}
 	if len(p) > maxDepth {
-		return nil, fmt.Errorf("the path %q has more than %d parts", text, maxDepth)
+		return nil, errors.New("a path of more than " + strconv.Itoa(maxDepth) + " parts")
 	}
 	return p, nil
 }

@@ -1,9 +1,10 @@
 package millrun
 
 import (
-	"encoding/binary"
 	"strconv"
 	"syscall"
+
+	"github.com/millrun/millrun/plugins/sdk/go/internal/le"
 )
 
 // Level is how much a log line matters.
@@ -45,7 +46,6 @@ func parseCall(p []byte) Call {
 	if len(p) < head {
 		return Call{}
 	}
-	le := binary.LittleEndian
 	topic := p[head:]
 	return Call{
 		Partition:     int32(le.Uint32(p[4:])),

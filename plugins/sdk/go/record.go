@@ -1,6 +1,6 @@
 package millrun
 
-import "encoding/binary"
+import "github.com/millrun/millrun/plugins/sdk/go/internal/le"
 
 // Wants says which columns of its records a module is given. Ask for few: what is
 // not asked for is not copied. The zero value asks for all.
@@ -36,7 +36,7 @@ func (r *Record) NumHeaders() int {
 	if len(r.headers) < 4 {
 		return 0
 	}
-	return int(binary.LittleEndian.Uint32(r.headers))
+	return int(le.Uint32(r.headers))
 }
 
 // EachHeader calls yield with key and value (nil: null) of each header, until it
@@ -46,7 +46,6 @@ func (r *Record) EachHeader(yield func(key, value []byte) bool) {
 	if n == 0 {
 		return
 	}
-	le := binary.LittleEndian
 	for p := r.headers[4:]; n > 0; n-- {
 		size := int(le.Uint32(p))
 		key := p[4 : 4+size : 4+size]
@@ -91,7 +90,6 @@ func (rows *Rows) Next(r *Record) bool {
 	if len(p) < rowHead {
 		return false
 	}
-	le := binary.LittleEndian
 	r.Timestamp = int64(le.Uint64(p))
 	keyLen, valueLen, headersLen := int(int32(le.Uint32(p[8:]))), int(int32(le.Uint32(p[12:]))), int(int32(le.Uint32(p[16:])))
 	r.OffsetDelta = le.Uint32(p[20:])

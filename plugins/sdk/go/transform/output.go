@@ -1,9 +1,8 @@
 package transform
 
 import (
-	"encoding/binary"
-
 	millrun "github.com/millrun/millrun/plugins/sdk/go"
+	"github.com/millrun/millrun/plugins/sdk/go/internal/le"
 )
 
 // Output takes the rows that are made of one record.
@@ -40,7 +39,7 @@ func (o *Output) finish() {
 		return
 	}
 	o.open = false
-	r, le := &o.row, binary.LittleEndian
+	r := &o.row
 	start := len(o.rows)
 	b := append(o.rows, make([]byte, rowHead)...)
 	if !r.copyKey {
@@ -143,7 +142,6 @@ func (r *Row) Header(key string, value []byte) *Row {
 		r.headers = append(r.headers[:0], r.record.RawHeaders()...)
 		r.count, r.copyHeaders = uint32(r.record.NumHeaders()), false
 	}
-	le := binary.LittleEndian
 	if len(r.headers) == 0 {
 		r.headers = append(r.headers, 0, 0, 0, 0)
 	}

@@ -1,0 +1,87 @@
+// Package plugins holds the modules that ship with millrun, as they were built, and
+// the guest SDK, for projects that `millrun wasm init` makes.
+//
+// The modules are built from the folders of the same name by
+//
+//	go run ./plugins/build
+//
+// with a pinned toolchain, and committed compressed; -check builds them again and
+// compares.
+package plugins
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+//go:embed modules/*.zst
+var modules embed.FS
+
+//go:embed sdk/go
+var sdk embed.FS
+
+// maxModule bounds what a module may decompress to.
+const maxModule = 16 << 20
+
+// Names are the modules that ship with millrun, in order.
+func Names() []string {
+	entries, err := modules.ReadDir("modules")
+	if err != nil {
+		panic(fmt.Sprintf("plugins: the embedded modules: %v", err)) // they are part of the program
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, strings.TrimSuffix(e.Name(), ".wasm.zst"))
+	}
+	return names
+}
+
+// Module is the module of that name, decompressed anew at each call: a megabyte or
+// two that only a deployment needs.
+func Module(name string) ([]byte, bool) {
+	packed, err := modules.ReadFile("modules/" + name + ".wasm.zst")
+	if err != nil {
+		return nil, false
+	}
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxModule))
+	if err != nil {
+		panic(fmt.Sprintf("plugins: %v", err)) // only options can be wrong
+	}
+	defer d.Close()
+	b, err := d.DecodeAll(packed, nil)
+	if err != nil {
+		panic(fmt.Sprintf("plugins: the embedded module %s: %v", name, err))
+	}
+	return b, true
+}
+
+// GoSDK is the source of the package plugins/sdk/go without its tests: what a new
+// project gets a copy of, so that it builds without a network. The copy's go.mod
+// names the module github.com/millrun/millrun/plugins/sdk/go, and the project's
+// points there with a replace line; without that line the published package has
+// the same import path.
+func GoSDK() (fs.FS, error) {
+	all, err := fs.Sub(sdk, "sdk/go")
+	if err != nil {
+		return nil, fmt.Errorf("the embedded SDK: %w", err)
+	}
+	return withoutTests{all}, nil
+}
+
+// withoutTests hides test files.
+type withoutTests struct{ fs.FS }
+
+func (w withoutTests) ReadDir(name string) ([]fs.DirEntry, error) {
+	entries, err := fs.ReadDir(w.FS, name)
+	kept := entries[:0]
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), "_test.go") {
+			kept = append(kept, e)
+		}
+	}
+	return kept, err
+}
