@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/millrun/millrun/core/config"
+	"github.com/millrun/millrun/core/group"
 	"github.com/millrun/millrun/core/meta"
 )
 
@@ -14,6 +15,12 @@ var codes = []struct {
 	err  error
 	code int16
 }{
+	// These may wrap what a partition said, and say more.
+	{group.ErrNotCoordinator, codeNotCoordinator},
+	{group.ErrLoading, codeCoordinatorLoadInProgress},
+	{group.ErrUnavailable, codeCoordinatorNotAvailable},
+	{group.ErrClosed, codeCoordinatorNotAvailable},
+
 	{meta.ErrTopicExists, codeTopicAlreadyExists},
 	{meta.ErrInvalidTopic, codeInvalidTopic},
 	{meta.ErrUnknownTopic, codeUnknownTopicOrPartition},

@@ -19,6 +19,7 @@ import (
 // Config is what a handler is made of.
 type Config struct {
 	Cluster  Cluster
+	Groups   Groups // nil: this broker coordinates no groups
 	Settings *config.BrokerSettings
 	NodeID   meta.NodeID
 	Logger   *slog.Logger
@@ -46,6 +47,9 @@ type Handler struct {
 func New(cfg Config) (*Handler, error) {
 	if cfg.Cluster == nil || cfg.Settings == nil || cfg.Logger == nil || cfg.Now == nil {
 		return nil, errors.New("api: config is incomplete")
+	}
+	if cfg.Groups == nil {
+		cfg.Groups = noGroups{}
 	}
 	h := &Handler{cfg: cfg, list: table()}
 	for i := range h.list {

@@ -32,13 +32,24 @@ type behaviour struct {
 // table lists every served key, in the order of their numbers. spec/apis.md is compared with it by a test.
 func table() []api {
 	return []api{
+		{key: 8, name: "OffsetCommit", min: 2, max: 10, behaviour: waiting((*Handler).offsetCommit)},
+		{key: 9, name: "OffsetFetch", min: 1, max: 10, behaviour: waiting((*Handler).offsetFetch)},
+		{key: 10, name: "FindCoordinator", min: 0, max: 6, behaviour: waiting((*Handler).findCoordinator)},
+		{key: 11, name: "JoinGroup", min: 0, max: 9, behaviour: waiting((*Handler).joinGroup)},
+		{key: 12, name: "Heartbeat", min: 0, max: 4, behaviour: waiting((*Handler).heartbeat)},
+		{key: 13, name: "LeaveGroup", min: 0, max: 5, behaviour: waiting((*Handler).leaveGroup)},
+		{key: 14, name: "SyncGroup", min: 0, max: 5, behaviour: waiting((*Handler).syncGroup)},
+		{key: 15, name: "DescribeGroups", min: 0, max: 6, behaviour: waiting((*Handler).describeGroups)},
+		{key: 16, name: "ListGroups", min: 0, max: 5, behaviour: waiting((*Handler).listGroups)},
 		{key: 18, name: "ApiVersions", min: 0, max: 5, behaviour: inline((*Handler).apiVersions)},
 		{key: 19, name: "CreateTopics", min: 2, max: 7, behaviour: waiting((*Handler).createTopics)},
 		{key: 20, name: "DeleteTopics", min: 1, max: 6, behaviour: waiting((*Handler).deleteTopics)},
 		{key: 32, name: "DescribeConfigs", min: 1, max: 4, behaviour: waiting((*Handler).describeConfigs)},
 		{key: 33, name: "AlterConfigs", min: 0, max: 2, behaviour: waiting((*Handler).alterConfigs)},
 		{key: 37, name: "CreatePartitions", min: 0, max: 3, behaviour: waiting((*Handler).createPartitions)},
+		{key: 42, name: "DeleteGroups", min: 0, max: 3, behaviour: waiting((*Handler).deleteGroups)},
 		{key: 44, name: "IncrementalAlterConfigs", min: 0, max: 1, behaviour: waiting((*Handler).incrementalAlterConfigs)},
+		{key: 47, name: "OffsetDelete", min: 0, max: 0, behaviour: waiting((*Handler).offsetDelete)},
 		{key: 60, name: "DescribeCluster", min: 0, max: 2, behaviour: inline((*Handler).describeCluster)},
 		{key: 75, name: "DescribeTopicPartitions", min: 0, max: 0, behaviour: waiting((*Handler).describeTopicPartitions)},
 	}
