@@ -54,7 +54,7 @@ func newAdminHandler(t *testing.T) *Handler {
 			t.Fatal(err)
 		}
 	}
-	h, err := New(Config{Cluster: c, Settings: settings, NodeID: 1, Logger: slog.New(slog.DiscardHandler), Now: time.Now})
+	h, err := New(Config{Cluster: c, Partitions: noPartitions{}, Settings: settings, NodeID: 1, Logger: slog.New(slog.DiscardHandler), Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,8 +50,11 @@ func (h *Handler) Call(ctx context.Context, clientID, host string, req kmsg.Requ
 		return resp, nil
 	}
 	body := out.Frame.B[responseHeaderSize(r):]
-	for _, b := range out.More {
-		body = append(body, b.B...)
+	for _, part := range out.Parts {
+		body = append(body, part...)
+	}
+	if out.Done != nil {
+		out.Done()
 	}
 	if err := resp.ReadFrom(body); err != nil {
 		return nil, fmt.Errorf("api: call: %s: %w", a.name, err)

@@ -7,6 +7,7 @@ import (
 	"github.com/millrun/millrun/core/config"
 	"github.com/millrun/millrun/core/group"
 	"github.com/millrun/millrun/core/meta"
+	"github.com/millrun/millrun/core/replica"
 )
 
 // codes maps the errors of the packages below to Kafka's codes: the only place that does. An error is looked up with
@@ -38,6 +39,25 @@ var codes = []struct {
 	{meta.ErrInvalidRequest, codeInvalidRequest},
 	{meta.ErrTooManyPartitions, codePolicyViolation},
 	{meta.ErrTooLarge, codePolicyViolation},
+
+	{replica.ErrNotLeader, codeNotLeaderOrFollower},
+	{replica.ErrClosed, codeNotLeaderOrFollower}, // the partition is being stopped: clients look for it again
+	{replica.ErrTimeout, codeRequestTimedOut},
+	{replica.ErrStorage, codeKafkaStorageError},
+	{replica.ErrPolicy, codePolicyViolation},
+	{replica.ErrNotEnough, codeNotEnoughReplicas},
+	{replica.ErrOutOfRange, codeOffsetOutOfRange},
+	{replica.ErrFencedEpoch, codeFencedLeaderEpoch},
+	{replica.ErrUnknownEpoch, codeUnknownLeaderEpoch},
+	{replica.ErrCorrupt, codeCorruptMessage},
+	{replica.ErrInvalidRecord, codeInvalidRecord},
+	{replica.ErrInvalidTimestamp, codeInvalidTimestamp},
+	{replica.ErrUnsupportedCodec, codeUnsupportedCompressionType},
+	{replica.ErrMessageTooLarge, codeMessageTooLarge},
+	{replica.ErrRecordListTooLarge, codeRecordListTooLarge},
+	{replica.ErrOutOfOrderSequence, codeOutOfOrderSequenceNumber},
+	{replica.ErrInvalidProducerEpoch, codeInvalidProducerEpoch},
+	{replica.ErrInvalidTxnState, codeInvalidTxnState},
 
 	{context.DeadlineExceeded, codeRequestTimedOut},
 	{context.Canceled, codeRequestTimedOut},

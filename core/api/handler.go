@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -18,12 +19,13 @@ import (
 
 // Config is what a handler is made of.
 type Config struct {
-	Cluster  Cluster
-	Groups   Groups // nil: this broker coordinates no groups
-	Settings *config.BrokerSettings
-	NodeID   meta.NodeID
-	Logger   *slog.Logger
-	Now      func() time.Time
+	Cluster    Cluster
+	Partitions Partitions
+	Groups     Groups // nil: this broker coordinates no groups
+	Settings   *config.BrokerSettings
+	NodeID     meta.NodeID
+	Logger     *slog.Logger
+	Now        func() time.Time
 }
 
 // Cluster is the metadata of the cluster.
@@ -41,17 +43,25 @@ type Handler struct {
 	apis []*api // by key; nil where nothing is served
 	list []api  // by number
 	live liveSettings
+
+	produces      sync.Pool // of *produceRequest
+	sessions      *fetchSessions
+	memory        *memory // for records on their way to consumers
+	fetchMaxBytes int
+	producerIDs   *producerIDs
 }
 
 // New returns a handler that answers at once.
 func New(cfg Config) (*Handler, error) {
-	if cfg.Cluster == nil || cfg.Settings == nil || cfg.Logger == nil || cfg.Now == nil {
+	if cfg.Cluster == nil || cfg.Partitions == nil || cfg.Settings == nil || cfg.Logger == nil || cfg.Now == nil {
 		return nil, errors.New("api: config is incomplete")
 	}
 	if cfg.Groups == nil {
 		cfg.Groups = noGroups{}
 	}
-	h := &Handler{cfg: cfg, list: table()}
+	h := &Handler{cfg: cfg, list: table(), memory: newMemory(fetchMemory), producerIDs: newProducerIDs()}
+	h.fetchMaxBytes = int(cfg.Settings.Int("fetch.max.bytes"))
+	h.sessions = newFetchSessions(int(cfg.Settings.Int("max.incremental.fetch.session.cache.slots")), sessionProtect, cfg.Now)
 	for i := range h.list {
 		a := &h.list[i]
 		if err := a.complete(); err != nil {

@@ -32,6 +32,10 @@ type behaviour struct {
 // table lists every served key, in the order of their numbers. spec/apis.md is compared with it by a test.
 func table() []api {
 	return []api{
+		{key: 0, name: "Produce", min: 3, max: 13, behaviour: direct((*Handler).produce)},
+		{key: 1, name: "Fetch", min: 4, max: 18, behaviour: direct((*Handler).fetch)},
+		{key: 2, name: "ListOffsets", min: 1, max: 11, behaviour: waiting((*Handler).listOffsets)},
+		{key: 3, name: "Metadata", min: 0, max: 13, behaviour: waiting((*Handler).metadata)},
 		{key: 8, name: "OffsetCommit", min: 2, max: 10, behaviour: waiting((*Handler).offsetCommit)},
 		{key: 9, name: "OffsetFetch", min: 1, max: 10, behaviour: waiting((*Handler).offsetFetch)},
 		{key: 10, name: "FindCoordinator", min: 0, max: 6, behaviour: waiting((*Handler).findCoordinator)},
@@ -44,6 +48,8 @@ func table() []api {
 		{key: 18, name: "ApiVersions", min: 0, max: 5, behaviour: inline((*Handler).apiVersions)},
 		{key: 19, name: "CreateTopics", min: 2, max: 7, behaviour: waiting((*Handler).createTopics)},
 		{key: 20, name: "DeleteTopics", min: 1, max: 6, behaviour: waiting((*Handler).deleteTopics)},
+		{key: 22, name: "InitProducerID", min: 0, max: 5, behaviour: waiting((*Handler).initProducerID)},
+		{key: 23, name: "OffsetForLeaderEpoch", min: 2, max: 4, behaviour: waiting((*Handler).offsetForLeaderEpoch)},
 		{key: 32, name: "DescribeConfigs", min: 1, max: 4, behaviour: waiting((*Handler).describeConfigs)},
 		{key: 33, name: "AlterConfigs", min: 0, max: 2, behaviour: waiting((*Handler).alterConfigs)},
 		{key: 37, name: "CreatePartitions", min: 0, max: 3, behaviour: waiting((*Handler).createPartitions)},
