@@ -272,3 +272,5 @@ func (c *testConn) expectClosed() {
 		c.t.Fatalf("read %d bytes, %v", n, err)
 	}
 }
+
+var appendOptions = replica.AppendOptions{Acks: replica.AcksLeader, Origin: replica.FromCoordinator}
