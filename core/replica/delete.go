@@ -13,8 +13,8 @@ func (p *Partition) DeleteRecords(to record.Offset) (record.Offset, error) {
 	if _, err := p.checkLeader(record.NoLeaderEpoch); err != nil {
 		return record.NoOffset, err
 	}
-	if !p.settings.Load().Delete {
-		return record.NoOffset, fmt.Errorf("%w: records of %s are not deleted by age or size", ErrPolicy, p.topic)
+	if c := p.settings.Load(); c.Compact && !c.Delete {
+		return record.NoOffset, fmt.Errorf("%w: %s is compacted only", ErrPolicy, p.topic)
 	}
 	hw := p.HighWatermark()
 	if to == record.NoOffset {

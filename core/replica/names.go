@@ -10,9 +10,6 @@ const (
 	metaPropertiesFile = "meta.properties"
 	cleanStopFile      = ".kafka_cleanshutdown"
 	closeMarksFile     = "clean-shutdown-marks"
-	recoveryPointFile  = "recovery-point-offset-checkpoint"
-	logStartFile       = "log-start-offset-checkpoint"
-	highWatermarkFile  = "replication-offset-checkpoint"
 	quarantineDir      = "quarantine"
 	deleteSuffix       = "-delete"
 	maxNameLength      = 255

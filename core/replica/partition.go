@@ -306,3 +306,19 @@ func (p *Partition) Close() (*seglog.CloseMark, error) {
 
 // maxOffset is the last offset that a record may have.
 const maxOffset = math.MaxInt64 - 1
+
+// Abandon ends the partition without saving anything: its directory is going to be deleted.
+func (p *Partition) Abandon() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	p.closed = true
+	if p.log != nil {
+		if _, err := p.log.Close(); err != nil {
+			p.logger.Warn("log of a deleted partition was not closed well", "partition", p.name, "error", err)
+		}
+	}
+	p.watchers.wakeAll()
+}
