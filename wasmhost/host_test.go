@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,11 @@ import (
 var shared *Host
 
 func TestMain(m *testing.M) {
-	shared = New(Config{})
+	config := Config{}
+	if dir, err := os.UserCacheDir(); err == nil { // a plain-Go guest takes a second to compile
+		config.CacheDir = filepath.Join(dir, "millrun-test")
+	}
+	shared = New(config)
 	code := m.Run()
 	if err := shared.Close(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)

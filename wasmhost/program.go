@@ -58,7 +58,8 @@ type Program struct {
 	environ  []string // NAME=value
 	memory   int64
 	timeout  time.Duration
-	output   int // 0: by the input
+	output   int // bytes of a call; 0: by the input
+	outputs  int
 	wants    abi.Wants
 	compiled wazero.CompiledModule
 }
@@ -97,7 +98,7 @@ func (h *Host) load(ctx context.Context, s Spec) (*Program, error) {
 	}
 	p := &Program{
 		host: h, name: s.Name, shape: shape, config: config,
-		memory: s.MemoryBytes, timeout: s.Timeout, output: s.OutputBytes,
+		memory: s.MemoryBytes, timeout: s.Timeout, output: s.OutputBytes, outputs: s.Outputs,
 	}
 	for n, topic := range s.Topics {
 		p.environ = append(p.environ, fmt.Sprintf("%s%d=%s", abi.EnvOutputTopic, n, topic))

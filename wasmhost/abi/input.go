@@ -13,6 +13,10 @@ const (
 	inputHead  = 24
 	outputHead = 32
 
+	// ChunkBytes is how many bytes of input one call gets at most, unless a single
+	// record is larger: a batch is cut between records.
+	ChunkBytes = 128 << 10
+
 	// NoTimestamp stands for "none" in an input row and for "the input's" in an output row.
 	NoTimestamp = -1
 )
