@@ -13,6 +13,7 @@ type Spec struct {
 	Name        string            // of the deployment
 	Config      map[string]string // given to the guest as JSON
 	Outputs     int               // how many outputs are declared
+	Topics      []string          // the outputs' names, in order: a guest that routes by name finds them in its environment
 	MemoryBytes int64             // most linear memory of one instance
 	Timeout     time.Duration     // of one call
 	Log         abi.LogFunc       // takes what the guest says while it is started on trial

@@ -126,7 +126,7 @@ func (w *worker) load(ctx context.Context) Program {
 // specOf is what a deployment asks of the Runner.
 func specOf(d *meta.Deployment, wasm []byte) Spec {
 	return Spec{
-		Wasm: wasm, Name: d.Name, Config: d.Config, Outputs: len(d.Outputs), MemoryBytes: d.MemoryBytes,
+		Wasm: wasm, Name: d.Name, Config: d.Config, Outputs: len(d.Outputs), Topics: d.Outputs, MemoryBytes: d.MemoryBytes,
 		Timeout: time.Duration(d.TimeoutMs) * time.Millisecond,
 		Log:     func(int, string) {}, // what it says on trial is in the error, if there is one
 	}
