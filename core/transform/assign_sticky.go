@@ -104,8 +104,7 @@ func (t *stickyTable) take(m, topic int) int32 {
 
 func (t *stickyTable) balanced() plan {
 	t.assignFree()
-	for t.relieve() {
-	}
+	t.relieve()
 	out := make(plan, len(t.held))
 	for topic, owners := range t.parts {
 		for p, m := range owners {
@@ -132,21 +131,26 @@ func (t *stickyTable) assignFree() {
 	}
 }
 
-// relieve moves partitions away from each member that has at least two more than one that could have them, by way of
-// others if need be, and reports whether it moved any. It ends, as each move makes the sum of the squared loads less.
-func (t *stickyTable) relieve() bool {
-	order := make([]int, len(t.load))
-	for m := range order {
-		order[m] = m
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(t.load[b], t.load[a]) })
-	moved := false
-	for _, m := range order {
-		for t.shift(m) {
-			moved = true
+// relieve moves partitions, one at a time, from the most loaded member that can be relieved to the least loaded one that it
+// can reach. It ends, as each move makes the sum of the squared loads less.
+func (t *stickyTable) relieve() {
+	stuck := make([]bool, len(t.load))
+	for {
+		most := -1
+		for m, load := range t.load {
+			if !stuck[m] && (most < 0 || load > t.load[most]) {
+				most = m
+			}
+		}
+		if most < 0 {
+			return
+		}
+		if t.shift(most) {
+			clear(stuck) // what moved may have opened a way for others
+		} else {
+			stuck[most] = true
 		}
 	}
-	return moved
 }
 
 // shift finds the least loaded member that can be reached from a loaded one, where a step from one member to another is a

@@ -10,19 +10,22 @@ import (
 )
 
 // commitIfDue commits when the time or the bytes since the last commit call for it, sooner if there is nothing else to do.
-func (p *processor) commitIfDue(ctx context.Context, idle bool) {
+// It reports whether it did.
+func (p *processor) commitIfDue(ctx context.Context, idle bool) bool {
 	interval := commitInterval
 	if idle {
 		interval = idleCommitInterval
 	}
 	now := time.Now()
 	if now.Before(p.nextCommitAt) || now.Sub(p.lastCommit) < interval && p.uncommitted < commitBytes || !p.dirty() {
-		return
+		return false
 	}
-	if err := p.commitAll(ctx); err != nil && ctx.Err() == nil {
+	err := p.commitAll(ctx)
+	if err != nil && ctx.Err() == nil {
 		p.nextCommitAt = now.Add(commitRetry)
 		p.logger.Debug("offsets are not committed yet", "error", err)
 	}
+	return err == nil
 }
 
 // commitAll commits the positions of all partitions after their outputs have become durable. This is where a transaction

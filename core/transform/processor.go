@@ -99,7 +99,7 @@ func (p *processor) do(ctx context.Context, f func()) bool {
 	p.asked.Add(1)
 	ran := make(chan struct{})
 	select {
-	case p.calls <- func() { f(); close(ran) }:
+	case p.calls <- func() { p.asked.Add(-1); f(); close(ran) }:
 	case <-p.done:
 		p.asked.Add(-1)
 		return false
@@ -107,7 +107,6 @@ func (p *processor) do(ctx context.Context, f func()) bool {
 		p.asked.Add(-1)
 		return false
 	}
-	p.asked.Add(-1)
 	<-ran
 	return true
 }
@@ -134,8 +133,8 @@ func (p *processor) run(ctx context.Context) {
 				p.handle(ctx, part, err)
 			}
 		}
-		p.commitIfDue(ctx, !worked)
-		if !worked {
+		// A commit may have been what the partitions were waiting for.
+		if committed := p.commitIfDue(ctx, !worked); !worked && !committed {
 			p.rest(ctx)
 		}
 	}

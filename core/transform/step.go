@@ -31,40 +31,44 @@ func (p *processor) step(ctx context.Context, part *partition) error {
 	}
 	before := part.position
 	part.cursor = before
-	runErr := p.process(ctx, part, data)
+	whole, runErr := p.process(ctx, part, data)
 	p.releaseGuest()
 	p.chunks.release()
 	if err := p.appendOutputs(ctx, part); err != nil {
 		return err
 	}
-	if runErr == nil && part.position == before && !p.interrupted() {
+	if whole && part.position == before {
 		return fmt.Errorf("input %s at %d: %w", part.tp, before, errStuck)
 	}
 	return runErr
 }
 
-// process works on the batches in data up to an error or an interruption; the cursor tells how far it came.
-func (p *processor) process(ctx context.Context, part *partition, data []byte) error {
-	for len(data) > 0 && !p.interrupted() {
+// process works on the batches in data up to an error or an interruption; the cursor tells how far it came, and whole that
+// it came through.
+func (p *processor) process(ctx context.Context, part *partition, data []byte) (whole bool, err error) {
+	for len(data) > 0 {
+		if p.interrupted() {
+			return false, nil
+		}
 		b, rest, err := record.Next(data)
 		if err != nil {
-			return fmt.Errorf("input %s: %w", part.tp, err)
+			return false, fmt.Errorf("input %s: %w", part.tp, err)
 		}
 		data = rest
 		if !b.IsControl() && b.NumRecords() > 0 && b.LastOffset() >= part.cursor {
 			if done, err := p.batch(ctx, part, b); err != nil || !done {
-				return err
+				return false, err
 			}
 		}
 		part.cursor = max(part.cursor, b.NextOffset())
 		p.uncommitted += int64(len(b))
 		if p.outputs.full() {
 			if err := p.appendOutputs(ctx, part); err != nil {
-				return err
+				return false, err
 			}
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // appendOutputs appends what was collected and moves the position to the cursor.
