@@ -11,7 +11,7 @@ type Config struct {
 	OffsetMetadataMaxBytes  int   // offset.metadata.max.bytes
 	OffsetsRetentionMs      int64 // offsets.retention.minutes
 	RetentionCheckMs        int64 // offsets.retention.check.interval.ms
-	MaxRecordBytes          int   // the largest record that the partition takes
+	MaxRecordBytes          int   // the largest record that the partition takes: its key and its value
 }
 
 // The limits that are not settings.

@@ -127,12 +127,12 @@ func (s *Shard) afterRemoval(g *Group) {
 
 // putGroup asks for the group's record to be written, unless it would not fit into the log: then it returns false.
 func (s *Shard) putGroup(g *Group, assignment func(m *Member) []byte) bool {
+	s.key = appendGroupKey(s.key[:0], g.id)
 	s.value = g.value(s.value[:0], assignment)
-	if len(s.value) > s.cfg.MaxRecordBytes {
+	if len(s.key)+len(s.value) > s.cfg.MaxRecordBytes {
 		s.value = nil
 		return false
 	}
-	s.key = appendGroupKey(s.key[:0], g.id)
 	s.fx.Put(s.key, s.value)
 	g.writing = true
 	if cap(s.value) > scratchBytes {
