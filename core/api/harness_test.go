@@ -39,6 +39,10 @@ type noPartitions struct{}
 
 func (noPartitions) Get(string, int32) (*replica.Partition, bool)           { return nil, false }
 func (noPartitions) GetByID(meta.TopicID, int32) (*replica.Partition, bool) { return nil, false }
+func (noPartitions) Dir() string                                            { return "" }
+func (noPartitions) DeleteRecords(*replica.Partition, record.Offset) (record.Offset, error) {
+	return record.NoOffset, replica.ErrNotLeader
+}
 
 const testClusterID = "4L6g3nShT-eMCtK--X86sw"
 
@@ -106,7 +110,7 @@ func (b *testBroker) Change(_ context.Context, decide func(*meta.Image) (meta.Co
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	command, err := decide(b.img)
-	if errors.Is(err, meta.ErrNothing) {
+	if errors.Is(err, meta.ErrNothing) || err == nil && command == nil {
 		return b.img, nil
 	}
 	if err != nil {
@@ -160,6 +164,12 @@ func (b *testBroker) Get(topic string, partition int32) (*replica.Partition, boo
 	p, ok := b.parts[place{topic: topic, partition: partition}]
 	return p, ok
 }
+
+func (b *testBroker) DeleteRecords(p *replica.Partition, to record.Offset) (record.Offset, error) {
+	return p.DeleteRecords(to)
+}
+
+func (b *testBroker) Dir() string { return b.dir }
 
 func (b *testBroker) GetByID(id meta.TopicID, partition int32) (*replica.Partition, bool) {
 	b.mu.Lock()

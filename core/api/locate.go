@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/millrun/millrun/core/meta"
+	"github.com/millrun/millrun/core/record"
 	"github.com/millrun/millrun/core/replica"
 )
 
@@ -11,6 +12,10 @@ import (
 type Partitions interface {
 	Get(topic string, partition int32) (*replica.Partition, bool)
 	GetByID(id meta.TopicID, partition int32) (*replica.Partition, bool)
+	// DeleteRecords moves a partition's log start up, durably; record.NoOffset stands for its high watermark.
+	DeleteRecords(p *replica.Partition, to record.Offset) (record.Offset, error)
+	// Dir is the directory that holds them.
+	Dir() string
 }
 
 // place names a partition as a client does: by its topic's name or, in newer versions, by its id.
