@@ -1,0 +1,21 @@
+//go:build !windows
+
+package main
+
+import "github.com/urfave/cli/v2"
+
+func wasmCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "wasm",
+		Usage: "write, test, deploy and watch WebAssembly consumers",
+		Subcommands: []*cli.Command{
+			wasmDeployCommand(),
+			wasmListCommand(),
+			wasmDescribeCommand(),
+			wasmLogsCommand(),
+			wasmChangeCommand("pause", "leave the group and keep the offsets", "paused"),
+			wasmChangeCommand("resume", "join the group again and go on where it was", "resumed"),
+			wasmDeleteCommand(),
+		},
+	}
+}

@@ -1,0 +1,132 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/millrun/millrun/core/admin"
+	"github.com/millrun/millrun/core/api"
+	"github.com/millrun/millrun/core/replica"
+	"github.com/millrun/millrun/core/server"
+	"github.com/millrun/millrun/core/transform"
+)
+
+// compose makes the parts of the node, joins them, and brings them to the newest image.
+func (b *Broker) compose() error {
+	p := b.plan
+	var err error
+	if b.groups, err = newGroups(b); err != nil {
+		return err
+	}
+	b.handler, err = api.New(api.Config{Cluster: b.log, Partitions: b.store, Groups: b.groups, Settings: p.settings, NodeID: b.nodeID,
+		Logger: p.Logger, Now: time.Now})
+	if err != nil {
+		return err
+	}
+	b.server, err = server.New(server.Config{Handler: b.handler, Limits: limits(p), Logger: p.Logger, ListenerName: p.advertised.listener})
+	if err != nil {
+		return err
+	}
+	runner := p.Runner
+	if runner == nil {
+		runner = noRunner
+	}
+	node := records{b.store}
+	b.deployments = transform.New(transform.Config{NodeID: b.nodeID, Cluster: b.log, Caller: b.handler, Modules: b.log, Source: node, Sink: node,
+		Runner: runner, Logger: p.Logger})
+	b.log.Follow(b.reconcile)
+	return nil
+}
+
+func noRunner(context.Context, transform.Spec) (transform.Program, error) {
+	return nil, errors.New("this broker was built without a Wasm host")
+}
+
+func noModules(string) ([]byte, bool) { return nil, false }
+
+// limits are the listener's, from the settings.
+func limits(p *plan) server.Limits {
+	l, s := server.DefaultLimits(), p.settings
+	l.FrameBytes = int(s.Int("socket.request.max.bytes"))
+	l.QueuedBytes = s.Int("queued.max.request.bytes")
+	l.QueuedRequests = int(s.Int("queued.max.requests.per.connection"))
+	l.Idle = time.Duration(s.Int("connections.max.idle.ms")) * time.Millisecond
+	l.Connections = int(s.Int("max.connections"))
+	l.ConnectionsPerIP = int(s.Int("max.connections.per.ip"))
+	return l
+}
+
+// serve begins to answer on both addresses.
+func (b *Broker) serve() {
+	b.loops.Go(func() {
+		if err := b.server.Serve(b.listener); !errors.Is(err, server.ErrClosed) {
+			b.fail(fmt.Errorf("Kafka listener %s: %w", b.listener.Addr(), err))
+		}
+	})
+	b.loops.Go(func() {
+		<-b.log.Stopped()
+		if !b.closing.Load() {
+			b.fail(fmt.Errorf("metadata log: %w", b.log.Err()))
+		}
+	})
+	shipped := b.plan.Shipped
+	if shipped == nil {
+		shipped = noModules
+	}
+	b.admin.Serve(admin.Config{Deployments: b.deployments, Shipped: shipped, Stats: b.stats, Ready: b.Err, Logger: b.plan.Logger})
+}
+
+// Close stops the broker: nothing new is accepted, Wasm consumers commit and leave, partitions are flushed and marked as
+// cleanly stopped. When ctx ends first the rest is left as after a crash, which the next start recovers from. An ephemeral
+// broker's data is removed.
+func (b *Broker) Close(ctx context.Context) error {
+	if b.closing.Swap(true) {
+		return nil
+	}
+	var errs []error
+	if b.admin != nil {
+		errs = append(errs, b.admin.Close(ctx))
+	}
+	if b.deployments != nil {
+		errs = append(errs, b.deployments.Close(ctx))
+	}
+	if b.server != nil {
+		errs = append(errs, b.server.Close(ctx))
+	}
+	if b.listener != nil {
+		if err := b.listener.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if b.groups != nil {
+		errs = append(errs, b.groups.Close(ctx))
+	}
+	if b.log != nil {
+		errs = append(errs, b.log.Close())
+	}
+	if b.store != nil {
+		errs = append(errs, b.store.Close(ctx))
+	}
+	b.loops.Wait()
+	if b.plan.ephemeral {
+		errs = append(errs, os.RemoveAll(b.plan.DataDir))
+	}
+	return errors.Join(errs...)
+}
+
+// stats are the broker's numbers for the metrics.
+func (b *Broker) stats() admin.Stats {
+	image := b.log.Image()
+	s := admin.Stats{Topics: image.NumTopics(), Connections: b.server.Connections(), MemoryReserved: b.server.QueuedBytes()}
+	b.store.All(func(p *replica.Partition) {
+		s.Partitions++
+		if p.Failed() != nil {
+			s.OfflinePartitions++
+		}
+	})
+	return s
+}
