@@ -147,7 +147,14 @@ func (s *segment) loadFrom(f File, x indexFiles, k int, mark *CloseMark) error {
 	if mark != nil {
 		s.trusted.Store(min(mark.TailFrom, size))
 	}
-	return s.loadFirst(f)
+	if err := s.loadFirst(f, size); err != nil {
+		return err
+	}
+	if s != s.log.active() {
+		s.addTime()
+		s.save()
+	}
+	return nil
 }
 
 // newWalker returns a walker over size bytes, which checks chain and epochs. The caller calls done.
@@ -208,22 +215,24 @@ func (s *segment) keepIndexes(x indexFiles) {
 	s.index.set(s.index.entries, commonPrefix(s.index.entries, x.offsets), x.offsetBytes)
 	times := s.times.entries
 	// The file may end with the entry of a close, which the walk has no reason to make.
-	if n := len(times); len(x.times) == n+1 && x.times[n] == (timeEntry{s.tail.maxTS, s.tail.maxRel}) {
-		times = append(times, x.times[n])
+	final := timeEntry{s.tail.maxTS, s.tail.maxRel}
+	if n := len(times); len(x.times) == n+1 && x.times[n] == final && (n == 0 || times[n-1] != final) {
+		times = append(times, final)
 	}
 	s.times.set(times, commonPrefix(times, x.times), x.timeSize)
 }
 
-// loadFirst reads the first batch's timestamp, from which segment.ms counts, if the walk did not pass it. mu held.
-func (s *segment) loadFirst(f File) error {
-	if s.tail.firstTS >= 0 || s.size.Load() == 0 {
+// loadFirst reads the first batch's timestamp, from which segment.ms counts, if a walk that ended at end did not pass it.
+// mu held.
+func (s *segment) loadFirst(f File, end int64) error {
+	if s.tail.firstTS >= 0 || end == 0 {
 		return nil
 	}
 	h := make([]byte, record.HeaderSize)
 	if _, err := f.ReadAt(h, 0); err != nil {
 		return err
 	}
-	if _, why := checkHeader(h, s.size.Load(), expect{base: s.base, last: record.NoOffset, gaps: s.log.cfg.Load().Gaps}); why != "" {
+	if _, why := checkHeader(h, end, expect{base: s.base, last: record.NoOffset, gaps: s.log.cfg.Load().Gaps}); why != "" {
 		return &flaw{pos: 0, why: why, whole: true}
 	}
 	s.tail.firstTS = record.Batch(h).MaxTimestamp()

@@ -27,6 +27,9 @@ func (l *Log) recover() (Recovered, error) {
 		if err == nil && i+1 < len(list) {
 			err = list[i].joins(list[i+1])
 		}
+		if err == nil && i+1 < len(list) {
+			list[i].seal()
+		}
 		if fl := (*flaw)(nil); errors.As(err, &fl) {
 			r.TruncatedBytes, err = l.cutTorn(i, fl)
 			if err != nil {
@@ -100,7 +103,7 @@ func (s *segment) recoverFrom(f File, x indexFiles, k int) (from record.Offset, 
 	s.keepIndexes(x)
 	s.next.Store(int64(w.ex.base))
 	s.trusted.Store(trusted)
-	if ferr := s.loadFirst(f); ferr != nil {
+	if ferr := s.loadFirst(f, w.pos); ferr != nil {
 		return from, ferr
 	}
 	if err == nil {
