@@ -78,7 +78,7 @@ func (h *Handler) produce(_ context.Context, r *server.Request) server.Pending {
 
 // appendAll walks the request, which has passed its shape, and appends what it carries.
 func (h *Handler) appendAll(r *server.Request, q *produceRequest) {
-	w := walk{b: r.Body, version: r.Version, flexible: r.Flexible}
+	w := walk{b: r.Body, version: r.Version, flexible: r.Flexible, maxTags: checkedTags}
 	w.text() // the transactional id: that a batch is transactional is what counts
 	q.acks = w.int16()
 	q.timeout = min(max(time.Duration(w.int32()), 0)*time.Millisecond, maxProduceWait)

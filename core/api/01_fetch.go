@@ -37,8 +37,6 @@ type fetchRequest struct {
 }
 
 const (
-	// maxFetchWait bounds how long a fetch waits for data, whatever it asks for.
-	maxFetchWait = 5 * time.Minute
 	// maxPartRead bounds what is read from one partition for one response.
 	maxPartRead = 4 << 20
 	// copyBelow is up to which size records are copied into the response instead of being written from where they were read.
@@ -52,7 +50,7 @@ func (h *Handler) fetch(ctx context.Context, r *server.Request) server.Pending {
 	q := &fetchRequest{form: fetchForm{version: r.Version, flexible: r.Flexible}}
 	q.decode(r.Body, r.Version, r.Flexible)
 	q.form.committed = q.committed
-	q.maxWait = min(q.maxWait, maxFetchWait)
+	q.maxWait = min(q.maxWait, h.fetchMaxWait)
 	q.maxBytes = min(max(q.maxBytes, 0), h.fetchMaxBytes)
 	if q.replica >= 0 {
 		return server.Ready(h.refuseFetch(r, q, codeClusterAuthorizationFailed))

@@ -23,7 +23,7 @@ type fetchPart struct {
 
 // decode walks a body that has passed its shape.
 func (q *fetchRequest) decode(body []byte, version int16, flexible bool) {
-	w := walk{b: body, version: version, flexible: flexible}
+	w := walk{b: body, version: version, flexible: flexible, maxTags: checkedTags}
 	q.replica, q.sessionEpoch = -1, -1
 	if version <= 14 {
 		q.replica = w.int32()

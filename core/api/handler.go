@@ -48,6 +48,8 @@ type Handler struct {
 	sessions      *fetchSessions
 	memory        *memory // for records on their way to consumers
 	fetchMaxBytes int
+	fetchMaxWait  time.Duration
+	maxTags       uint64
 	producerIDs   *producerIDs
 }
 
@@ -61,6 +63,8 @@ func New(cfg Config) (*Handler, error) {
 	}
 	h := &Handler{cfg: cfg, list: table(), memory: newMemory(fetchMemory), producerIDs: newProducerIDs()}
 	h.fetchMaxBytes = int(cfg.Settings.Int("fetch.max.bytes"))
+	h.fetchMaxWait = time.Duration(cfg.Settings.Int("fetch.wait.max.ms")) * time.Millisecond
+	h.maxTags = uint64(cfg.Settings.Int("socket.request.max.tagged.fields"))
 	h.sessions = newFetchSessions(int(cfg.Settings.Int("max.incremental.fetch.session.cache.slots")), sessionProtect, cfg.Now)
 	for i := range h.list {
 		a := &h.list[i]
@@ -138,7 +142,7 @@ func (h *Handler) Handle(ctx context.Context, r *server.Request) server.Pending 
 	if r.Version < a.min || r.Version > a.max {
 		return server.Ready(server.Response{Frame: h.encode(r, unsupportedApiVersions(a))})
 	}
-	if err := a.shape.check(r.Body, r.Version, r.Flexible); err != nil {
+	if err := a.shape.check(r.Body, r.Version, r.Flexible, h.maxTags); err != nil {
 		h.refuse(r, a, err)
 		return server.CloseConn()
 	}

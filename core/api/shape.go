@@ -48,9 +48,6 @@ const (
 	fieldStruct  // one, or null
 )
 
-// maxTags bounds the tagged fields of one structure.
-const maxTags = 1024
-
 // decodedFactor is what decoding may take: the worst are arrays of empty structures, and of tagged fields.
 const decodedFactor = 32
 
@@ -172,9 +169,9 @@ func parseVersions(f *field, text string) (rest string, err error) {
 	return rest, nil
 }
 
-// check walks body, which has to end where its shape does.
-func (s *shape) check(body []byte, version int16, flexible bool) error {
-	w := walk{b: body, version: version, flexible: flexible}
+// check walks body, which has to end where its shape does, and to have no more than maxTags tagged fields in a structure.
+func (s *shape) check(body []byte, version int16, flexible bool, maxTags uint64) error {
+	w := walk{b: body, version: version, flexible: flexible, maxTags: maxTags}
 	w.structure(s.fields)
 	switch {
 	case w.failed:
@@ -190,8 +187,12 @@ type walk struct {
 	b        []byte
 	version  int16
 	flexible bool
+	maxTags  uint64 // of one structure; what has passed its shape is read with checkedTags
 	failed   bool
 }
+
+// checkedTags is the bound on tagged fields in a body that was checked.
+const checkedTags = 1<<64 - 1
 
 func (w *walk) skip(n int) {
 	if n < 0 || n > len(w.b) {
@@ -275,7 +276,7 @@ func (w *walk) field(f *field) {
 
 func (w *walk) tags() {
 	n := w.uvarint()
-	if n > maxTags {
+	if n > w.maxTags {
 		w.failed = true
 	}
 	for ; n > 0 && !w.failed; n-- {

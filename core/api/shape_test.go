@@ -58,13 +58,13 @@ func TestShapesFitWhatKmsgWritesAtEveryVersion(t *testing.T) {
 				req.SetVersion(version)
 				fill(reflect.ValueOf(req).Elem(), rng, 0)
 				body := req.AppendTo(nil)
-				if err := s.check(body, version, req.IsFlexible()); err != nil {
+				if err := s.check(body, version, req.IsFlexible(), 1024); err != nil {
 					t.Fatalf("%s v%d: %v\n%+v\n%x", kmsg.NameForKey(key), version, err, req, body)
 				}
-				if err := s.check(append(body, 0), version, req.IsFlexible()); err == nil {
+				if err := s.check(append(body, 0), version, req.IsFlexible(), 1024); err == nil {
 					t.Fatalf("%s v%d: a byte too many was taken", kmsg.NameForKey(key), version)
 				}
-				if len(body) > 0 && s.check(body[:len(body)-1], version, req.IsFlexible()) == nil {
+				if len(body) > 0 && s.check(body[:len(body)-1], version, req.IsFlexible(), 1024) == nil {
 					t.Fatalf("%s v%d: a byte too few was taken", kmsg.NameForKey(key), version)
 				}
 			}
@@ -96,7 +96,7 @@ func TestShapesRefuseCountsThatTheBytesDoNotBear(t *testing.T) {
 			}
 			req := kmsg.RequestForKey(test.key)
 			req.SetVersion(test.version)
-			if err := s.check(test.body, test.version, req.IsFlexible()); err == nil {
+			if err := s.check(test.body, test.version, req.IsFlexible(), 1024); err == nil {
 				t.Fatal("it was taken")
 			}
 		})
@@ -144,7 +144,7 @@ func FuzzShapesBoundWhatKmsgDecodes(f *testing.F) {
 		}
 		req := kmsg.RequestForKey(key)
 		req.SetVersion(version)
-		if s.check(body, version, req.IsFlexible()) != nil {
+		if s.check(body, version, req.IsFlexible(), 1024) != nil {
 			return
 		}
 		_ = req.ReadFrom(body) // may fail: shapes take null everywhere

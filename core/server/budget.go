@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"math"
 	"sync"
 )
 
@@ -24,7 +25,11 @@ type budget struct {
 // smallOwner is what an owner may hold and still use the whole limit.
 const smallOwner = 64 << 10
 
+// newBudget returns a budget of limit bytes; 0 or less is no limit.
 func newBudget(limit int64) *budget {
+	if limit <= 0 {
+		limit = math.MaxInt64
+	}
 	return &budget{limit: limit, freed: make(chan struct{})}
 }
 

@@ -38,6 +38,9 @@ type Server struct {
 	listeners map[net.Listener]struct{} // guarded by mu, as are the following
 	conns     map[*Conn]struct{}
 	perIP     map[string]int
+	limits    ConnectionLimits
+	second    int64 // the second that the last connection counts for, and how many do
+	accepted  int
 	sweeping  bool
 	stop      chan struct{} // closed by Close
 }
@@ -56,6 +59,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg:       cfg,
 		budget:    newBudget(cfg.Limits.QueuedBytes),
+		limits:    cfg.Limits.ConnectionLimits,
 		listeners: make(map[net.Listener]struct{}),
 		conns:     make(map[*Conn]struct{}),
 		perIP:     make(map[string]int),
@@ -74,7 +78,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		return ErrClosed
 	}
 	s.listeners[ln] = struct{}{}
-	if !s.sweeping {
+	if !s.sweeping && s.cfg.Limits.Idle > 0 {
 		s.sweeping = true
 		s.loops.Add(1)
 		go s.sweep()
@@ -85,6 +89,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		switch {
 		case err == nil:
 			failures = 0
+			s.pause(s.tooFast(time.Now()))
 			s.admit(nc)
 		case s.closing.Load():
 			return ErrClosed
@@ -93,12 +98,50 @@ func (s *Server) Serve(ln net.Listener) error {
 		default: // out of files, or the peer left before it was accepted: go on, not too fast
 			failures++
 			s.cfg.Logger.Warn("cannot accept a connection", "err", err)
-			select {
-			case <-s.stop:
-			case <-time.After(time.Duration(min(failures, 100)) * 10 * time.Millisecond):
-			}
+			s.pause(time.Duration(min(failures, 100)) * 10 * time.Millisecond)
 		}
 	}
+}
+
+// pause waits, unless the server stops.
+func (s *Server) pause(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	select {
+	case <-s.stop:
+	case <-time.After(d):
+	}
+}
+
+// tooFast counts a connection and returns how long it has to wait for its rate's sake.
+func (s *Server) tooFast(now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if second := now.Unix(); second > s.second {
+		s.second, s.accepted = second, 0
+	}
+	if s.accepted >= s.limits.ConnectionRate {
+		s.second, s.accepted = s.second+1, 0
+	}
+	s.accepted++
+	return time.Unix(s.second, 0).Sub(now)
+}
+
+// SetConnectionLimits replaces the limits for connections from now on.
+func (s *Server) SetConnectionLimits(l ConnectionLimits) {
+	s.mu.Lock()
+	s.limits = l
+	s.mu.Unlock()
+}
+
+// mayConnect reports whether there is room for one more connection from host. mu held.
+func (s *Server) mayConnect(host string) bool {
+	perIP := s.limits.ConnectionsPerIP
+	if n, ok := s.limits.PerIP[host]; ok {
+		perIP = n
+	}
+	return !s.closing.Load() && len(s.conns) < s.limits.Connections && s.perIP[host] < perIP
 }
 
 // admit starts serving nc, or closes it if there are too many already.
@@ -108,8 +151,7 @@ func (s *Server) admit(nc net.Conn) {
 		host = h
 	}
 	s.mu.Lock()
-	l := &s.cfg.Limits
-	if s.closing.Load() || len(s.conns) >= l.Connections || s.perIP[host] >= l.ConnectionsPerIP {
+	if !s.mayConnect(host) {
 		n, perIP := len(s.conns), s.perIP[host]
 		s.mu.Unlock()
 		nc.Close()

@@ -248,6 +248,7 @@ func TestConnectionsAreLimitedInAllAndForOneAddress(t *testing.T) {
 	for _, set := range []func(*Limits){
 		func(l *Limits) { l.Connections = 2 },
 		func(l *Limits) { l.ConnectionsPerIP = 2 },
+		func(l *Limits) { l.PerIP = map[string]int{"127.0.0.1": 2} },
 	} {
 		limits := DefaultLimits()
 		set(&limits)
@@ -260,6 +261,24 @@ func TestConnectionsAreLimitedInAllAndForOneAddress(t *testing.T) {
 		serves(t, addr)
 		send(t, second, frame(keyEcho, 1, nil))
 		receive(t, second)
+		eventually(t, "one connection", func() bool { return s.Connections() == 1 })
+		s.SetConnectionLimits(ConnectionLimits{Connections: 1, ConnectionsPerIP: 10, ConnectionRate: 100})
+		expectClosed(t, dial(t, addr))
+	}
+}
+
+func TestConnectionsBeyondTheirRateWaitForTheNextSecond(t *testing.T) {
+	limits := DefaultLimits()
+	limits.ConnectionRate = 2
+	s, _ := start(t, &testHandler{}, limits)
+	now := time.Unix(1000, 300e6)
+	for i, want := range []time.Duration{0, 0, 700e6, 700e6, 1700e6} {
+		if got := max(s.tooFast(now), 0); got != want {
+			t.Fatalf("connection %d waits %v, not %v", i, got, want)
+		}
+	}
+	if got := s.tooFast(time.Unix(1005, 0)); got > 0 {
+		t.Fatalf("later it waits %v", got)
 	}
 }
 
