@@ -218,7 +218,7 @@ func numbered(prefix string, n int) []string {
 
 // goGuest is a program whose guest is a Go function.
 type goGuest struct {
-	filter    func(v []byte) (bool, error)                               // a filter by value
+	filter    func(v []byte) (bool, error)                                // a filter by value
 	transform func(call abi.Call, r *abi.InputRow, i int) ([]byte, error) // output rows of one record
 	wants     abi.Wants
 	start     func() error // nil: it starts

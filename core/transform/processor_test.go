@@ -648,8 +648,8 @@ func TestProcessingPausesWhenTooMuchIsNotCommitted(t *testing.T) {
 		b.mu.Unlock()
 		b.assign(t, in0)
 		time.Sleep(time.Minute)
-		if in := b.counters.in.Load(); in < 60 || in > 70 {
-			t.Errorf("%d MB were read without a commit", in)
+		if in := b.counters.in.Load(); in < 32 || in > 36 {
+			t.Errorf("%d batches of 2 MB were read without a commit", in)
 		}
 		b.mu.Lock()
 		b.refuse = nil
