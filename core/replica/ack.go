@@ -81,11 +81,7 @@ func (p *Partition) waitCommitted(ctx context.Context, last record.Offset) error
 	return nil
 }
 
-func (p *Partition) isClosed() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.closed
-}
+func (p *Partition) isClosed() bool { return p.closed.Load() }
 
 // Flush makes everything durable that was appended before the call. Calls that come at the same time share an fsync.
 func (p *Partition) Flush() error {

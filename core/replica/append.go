@@ -36,7 +36,7 @@ type Appended struct {
 // afterwards, changed. It is committed, and may be acknowledged, when AckedNow or WaitAcked say so: somebody who does not
 // ask for AcksNone must call one of them.
 func (p *Partition) Append(b record.Batch, o AppendOptions) (Appended, error) {
-	if err := p.Failed(); err != nil {
+	if err := p.usable(); err != nil {
 		return Appended{}, err
 	}
 	if _, err := p.leading(); err != nil {
@@ -70,7 +70,7 @@ const maxFlushMs = math.MaxInt64 / int64(time.Millisecond)
 
 // append does what has to be done one batch after the other. mu held.
 func (p *Partition) append(b record.Batch, c *config.TopicConfig, o AppendOptions, now int64) (Appended, error) {
-	if p.closed {
+	if p.closed.Load() {
 		return Appended{}, fmt.Errorf("%w: %s", ErrClosed, p.name)
 	}
 	r, err := p.leading()

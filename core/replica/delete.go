@@ -38,7 +38,7 @@ func (p *Partition) started(before record.Offset) (record.Offset, error) {
 	}
 	p.mu.Lock()
 	var err error
-	if !p.closed && p.epochs.advance(start) {
+	if !p.closed.Load() && p.epochs.advance(start) {
 		err = p.writeEpochs()
 	}
 	p.mu.Unlock()
@@ -61,7 +61,7 @@ func (p *Partition) Retain() (int, error) {
 	}
 	// An empty log keeps its producers, by a snapshot of where it starts anew: the older ones went with their segments.
 	p.mu.Lock()
-	if p.log.EndOffset() == p.log.StartOffset() && !p.closed {
+	if p.log.EndOffset() == p.log.StartOffset() && !p.closed.Load() {
 		if err := p.saveProducers(end); err != nil {
 			p.logger.Warn("no producer snapshot was taken", "partition", p.name, "error", err)
 		}

@@ -64,10 +64,10 @@ type Partition struct {
 	highWatermark atomic.Int64
 	mustFlush     atomic.Int64 // records before this offset are acknowledged only once they are on disk
 	laterAsked    atomic.Bool  // later was told, and has not flushed yet
+	closed        atomic.Bool  // set under mu
 	timerRuns     atomic.Bool  // a flush is due after flush.ms
 
 	mu             sync.Mutex // serialises appends; guards what follows
-	closed         bool
 	epochs         epochHistory
 	epochsDirty    bool // the epochs are not those of the file
 	producers      producers
@@ -216,6 +216,14 @@ func (p *Partition) Failed() error {
 	return nil
 }
 
+// usable is Failed, or ErrClosed once the partition is closed.
+func (p *Partition) usable() error {
+	if p.isClosed() {
+		return fmt.Errorf("%w: %s", ErrClosed, p.name)
+	}
+	return p.Failed()
+}
+
 // storage gives an error of the log the partition's meaning.
 func (p *Partition) storage(err error) error {
 	switch {
@@ -285,10 +293,10 @@ func (p *Partition) advance() {
 func (p *Partition) Close() (*seglog.CloseMark, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
+	if p.closed.Load() {
 		return nil, fmt.Errorf("%w: %s", ErrClosed, p.name)
 	}
-	p.closed = true
+	p.closed.Store(true)
 	defer p.watchers.wakeAll()
 	if p.log == nil {
 		return nil, *p.failure.Load()
@@ -311,10 +319,10 @@ const maxOffset = math.MaxInt64 - 1
 func (p *Partition) Abandon() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
+	if p.closed.Load() {
 		return
 	}
-	p.closed = true
+	p.closed.Store(true)
 	if p.log != nil {
 		if _, err := p.log.Close(); err != nil {
 			p.logger.Warn("log of a deleted partition was not closed well", "partition", p.name, "error", err)

@@ -65,7 +65,7 @@ func (p *Partition) CheckLeader(believed record.LeaderEpoch) error {
 }
 
 func (p *Partition) checkLeader(believed record.LeaderEpoch) (*role, error) {
-	if err := p.Failed(); err != nil {
+	if err := p.usable(); err != nil {
 		return nil, err
 	}
 	r, err := p.leading()
