@@ -28,7 +28,7 @@ var bitmap []byte
 // run sets one bit for each of n records.
 func run(in []byte, n int) []byte {
 	size := (n + 7) / 8
-	if cap(bitmap) < size {
+	if bitmap == nil || cap(bitmap) < size { // never nil: that means failure
 		bitmap = make([]byte, size)
 	}
 	bitmap = bitmap[:size]

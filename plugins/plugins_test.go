@@ -1,0 +1,51 @@
+package plugins
+
+import (
+	"io/fs"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestModulesAreThereByName(t *testing.T) {
+	if got := Names(); !slices.Equal(got, []string{"filter", "redact", "route"}) {
+		t.Fatalf("names %v", got)
+	}
+	for _, name := range Names() {
+		if b, ok := Module(name); !ok || !strings.HasPrefix(string(b), "\x00asm") {
+			t.Errorf("%s: %v, %d bytes", name, ok, len(b))
+		}
+	}
+	for _, name := range []string{"", "nothing", "../plugins", "filter.wasm"} {
+		if _, ok := Module(name); ok {
+			t.Errorf("there is a module %q", name)
+		}
+	}
+}
+
+func TestTheSDKIsWholeAndWithoutTests(t *testing.T) {
+	sdk, err := GoSDK()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files []string
+	err = fs.WalkDir(sdk, ".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"doc.go", "guest_wasip1.go", "filter/filter.go", "filter/filter_wasip1.go", "transform/output.go", "internal/le/le.go"} {
+		if !slices.Contains(files, want) {
+			t.Errorf("%s is missing from %v", want, files)
+		}
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			t.Errorf("%s is among them", file)
+		}
+	}
+}
