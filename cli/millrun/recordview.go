@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -14,7 +15,7 @@ import (
 
 // recordView is a record as JSON: what consume prints, what produce and wasm test read.
 type recordView struct {
-	Topic     string       `json:"topic"`
+	Topic     string       `json:"topic,omitempty"`
 	Partition *int32       `json:"partition,omitempty"`
 	Offset    *int64       `json:"offset,omitempty"`
 	Timestamp *int64       `json:"timestamp,omitempty"`
@@ -36,6 +37,30 @@ func viewRecord(r *kgo.Record) recordView {
 	}
 	return v
 }
+
+// matches says whether v is what the line of an expectation asks for: key and value always count, other fields if they are there.
+func (v recordView) matches(want recordView) bool {
+	if !equalBytes(v.Key, want.Key) || !equalBytes(v.Value, want.Value) {
+		return false
+	}
+	if want.Topic != "" && v.Topic != want.Topic {
+		return false
+	}
+	for _, pair := range [][2]*int64{{v.Timestamp, want.Timestamp}, {v.Offset, want.Offset}} {
+		if pair[1] != nil && (pair[0] == nil || *pair[0] != *pair[1]) {
+			return false
+		}
+	}
+	if want.Partition != nil && (v.Partition == nil || *v.Partition != *want.Partition) {
+		return false
+	}
+	return want.Headers == nil || slices.EqualFunc(v.Headers, want.Headers, func(a, b headerView) bool {
+		return a.Key == b.Key && equalBytes(a.Value, b.Value)
+	})
+}
+
+// equalBytes tells null from empty.
+func equalBytes(a, b jsonBytes) bool { return bytes.Equal(a, b) && (a == nil) == (b == nil) }
 
 // jsonBytes is a string where the bytes are UTF-8, {"base64":"..."} where they are not, and null where there are none.
 type jsonBytes []byte

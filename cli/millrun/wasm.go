@@ -9,6 +9,9 @@ func wasmCommand() *cli.Command {
 		Name:  "wasm",
 		Usage: "write, test, deploy and watch WebAssembly consumers",
 		Subcommands: []*cli.Command{
+			wasmInitCommand(),
+			wasmBuildCommand(),
+			wasmTestCommand(),
 			wasmDeployCommand(),
 			wasmListCommand(),
 			wasmDescribeCommand(),
