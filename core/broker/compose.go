@@ -27,7 +27,7 @@ func (b *Broker) compose() error {
 	if err != nil {
 		return err
 	}
-	b.server, err = server.New(server.Config{Handler: b.handler, Limits: limits(p), Logger: p.Logger, ListenerName: p.advertised.listener})
+	b.server, err = server.New(server.Config{Handler: b.handler, Limits: api.ListenerLimits(p.settings), Logger: p.Logger, ListenerName: p.advertised.listener})
 	if err != nil {
 		return err
 	}
@@ -47,18 +47,6 @@ func noRunner(context.Context, transform.Spec) (transform.Program, error) {
 }
 
 func noModules(string) ([]byte, bool) { return nil, false }
-
-// limits are the listener's, from the settings.
-func limits(p *plan) server.Limits {
-	l, s := server.DefaultLimits(), p.settings
-	l.FrameBytes = int(s.Int("socket.request.max.bytes"))
-	l.QueuedBytes = s.Int("queued.max.request.bytes")
-	l.QueuedRequests = int(s.Int("queued.max.requests.per.connection"))
-	l.Idle = time.Duration(s.Int("connections.max.idle.ms")) * time.Millisecond
-	l.Connections = int(s.Int("max.connections"))
-	l.ConnectionsPerIP = int(s.Int("max.connections.per.ip"))
-	return l
-}
 
 // serve begins to answer on both addresses.
 func (b *Broker) serve() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/millrun/millrun/core/api"
 	"github.com/millrun/millrun/core/meta"
 	"github.com/millrun/millrun/core/quorum"
 	"github.com/millrun/millrun/core/replica"
@@ -13,7 +14,7 @@ import (
 // Follow brings.
 func (b *Broker) openStorage(ctx context.Context) error {
 	store, err := replica.OpenStore(replica.StoreConfig{Dir: b.plan.DataDir, Settings: b.plan.settings, NodeID: b.nodeID, Now: time.Now,
-		Logger: b.plan.Logger})
+		MaxOpenFiles: int(b.plan.settings.Int("log.max.open.files")), Logger: b.plan.Logger})
 	if err != nil {
 		return err
 	}
@@ -26,6 +27,7 @@ func (b *Broker) openStorage(ctx context.Context) error {
 // the change is answered: what has been acknowledged is served.
 func (b *Broker) reconcile(before, after *meta.Image) {
 	b.store.Reconcile(before, after)
+	b.server.SetConnectionLimits(api.ConnectionLimits(b.store.Settings()))
 	b.groups.Reconcile(before, after)
 	if !b.following {
 		b.following = true
