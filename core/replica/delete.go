@@ -38,7 +38,7 @@ func (p *Partition) started(before record.Offset) (record.Offset, error) {
 	}
 	p.mu.Lock()
 	var err error
-	if !p.closed.Load() && p.epochs.advance(start) {
+	if !p.closed.Load() && p.epochs.advance(p.log.Segments()[0].Base) {
 		err = p.writeEpochs()
 	}
 	p.mu.Unlock()

@@ -36,17 +36,17 @@ func (h *epochHistory) truncate(end record.Offset) bool {
 	return changed
 }
 
-// advance forgets what ends at or before start, where the log now begins: the epoch that holds start begins there.
-func (h *epochHistory) advance(start record.Offset) bool {
-	i, found := slices.BinarySearchFunc(h.list, start, func(e seglog.EpochEntry, o record.Offset) int { return compare(e.Start, o) })
+// advance forgets the epochs that end at or before base, where the log's first segment now begins. The first one left may
+// begin before base.
+func (h *epochHistory) advance(base record.Offset) bool {
+	i, found := slices.BinarySearchFunc(h.list, base, func(e seglog.EpochEntry, o record.Offset) int { return compare(e.Start, o) })
 	if !found {
 		i--
 	}
-	if i < 0 || i == 0 && h.list[0].Start == start {
+	if i <= 0 {
 		return false
 	}
 	h.list = slices.Clone(h.list[i:])
-	h.list[0].Start = max(h.list[0].Start, start)
 	return true
 }
 
