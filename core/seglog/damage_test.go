@@ -293,3 +293,22 @@ func TestSegmentsThatAreMissingAreNoticed(t *testing.T) {
 		}
 	}
 }
+
+func TestADirectoryThatIsGoneIsDamageUnlessItHeldNothing(t *testing.T) {
+	l, fs, _ := memLog(t, testConfig())
+	o := testOptions("/log")
+	o.FS, o.Clean = fs, mustClose(t, l)
+	o.Clean.EndOffset, o.Clean.LastSegment = 7, 7 // as if retention had emptied it
+	_ = fs.Remove("/log/" + seglog.FileName(0, seglog.LogSuffix))
+	_ = fs.Remove("/log")
+	l, r, err := seglog.Open(o, testConfig())
+	if err != nil || !r.Created || r.StartOffset != 7 || r.EndOffset != 7 {
+		t.Fatalf("%+v %v", r, err)
+	}
+	mustAppend(t, l, 1, 1)
+	o.Clean = mustClose(t, l)
+	o.Dir = "/elsewhere"
+	if _, _, err := seglog.Open(o, testConfig()); !errors.As(err, new(*seglog.DamageError)) {
+		t.Fatal(err)
+	}
+}

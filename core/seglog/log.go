@@ -106,9 +106,13 @@ func find(list []*segment, offset record.Offset) int {
 }
 
 // Close flushes, writes the indexes and closes all files. The mark that it returns makes the next Open cheap: give it to
-// Options.Clean. After an error there is no mark, and the next Open recovers.
+// Options.Clean. After an error there is no mark, and the next Open recovers. A log without a batch is not flushed: if a
+// power cut takes its directory, Open makes it anew as the mark says it was.
 func (l *Log) Close() (CloseMark, error) {
-	_, err := l.Flush()
+	err := l.Failed()
+	if l.Size() > 0 {
+		_, err = l.Flush()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.life.Lock()

@@ -41,4 +41,4 @@ func ParseFileName(name string) (base record.Offset, suffix string, ok bool) {
 	return record.Offset(n), name[offsetDigits:], true
 }
 
-func join(dir, name string) string { return dir + "/" + name }
+func join(dir, name string) string { return strings.TrimSuffix(dir, "/") + "/" + name }

@@ -35,7 +35,11 @@ func Open(o Options, c Config) (*Log, Recovered, error) {
 	var r Recovered
 	if len(bases) == 0 {
 		r.Created = true
-		err = l.create(o.LogStart)
+		start := o.LogStart
+		if o.Clean != nil {
+			start = max(start, o.Clean.EndOffset)
+		}
+		err = l.create(start)
 	} else if err = l.statSegments(bases); err == nil {
 		if o.Clean != nil {
 			err = l.openClean()
@@ -69,6 +73,9 @@ func (l *Log) doomAll() {
 func (l *Log) listFiles() ([]record.Offset, error) {
 	names, err := l.o.FS.ReadDir(l.o.Dir)
 	if isNotExist(err) {
+		if m := l.o.Clean; m != nil && m.Size > 0 {
+			return nil, &DamageError{File: l.o.Dir, Why: "it is gone"}
+		}
 		return nil, l.makeDir()
 	}
 	if err != nil {
@@ -80,7 +87,7 @@ func (l *Log) listFiles() ([]record.Offset, error) {
 			bases = append(bases, base)
 		}
 	}
-	if len(bases) == 0 && (l.o.Clean != nil || l.o.RecoveryPoint > l.o.LogStart) {
+	if m := l.o.Clean; len(bases) == 0 && (m != nil && m.Size > 0 || m == nil && l.o.RecoveryPoint > l.o.LogStart) {
 		return nil, &DamageError{File: l.o.Dir, Why: "its segments are gone"}
 	}
 	for _, n := range names {

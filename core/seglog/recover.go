@@ -27,8 +27,8 @@ func (l *Log) recover() (Recovered, error) {
 		if err == nil && i+1 < len(list) {
 			err = list[i].joins(list[i+1])
 		}
-		if err == nil && i+1 < len(list) {
-			list[i].seal()
+		if err == nil {
+			list[i].settle(i+1 < len(list))
 		}
 		if fl := (*flaw)(nil); errors.As(err, &fl) {
 			r.TruncatedBytes, err = l.cutTorn(i, fl)
@@ -47,6 +47,18 @@ func (l *Log) recover() (Recovered, error) {
 	}
 	l.flush.point.Store(int64(max(rp, list[0].base)))
 	return r, nil
+}
+
+// settle drops what the index files hold from memory, for thousands of logs may be recovering. A sealed segment's files
+// are completed first.
+func (s *segment) settle(sealed bool) {
+	if sealed {
+		s.seal()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.index.forget()
+	s.times.forget()
 }
 
 // joins checks that the next segment begins where this one ends.

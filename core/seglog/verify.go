@@ -146,7 +146,7 @@ func (v *verifier) segment(dir string, base record.Offset, epochs []EpochEntry) 
 	}
 	v.n.Segments++
 	v.n.Bytes += st.Size
-	maxTS, end := int64(-1), base
+	maxTS, end, gap := int64(-1), base, false
 	for {
 		h, pos, size, err := w.next()
 		if fl := (*flaw)(nil); errors.As(err, &fl) {
@@ -162,12 +162,18 @@ func (v *verifier) segment(dir string, base record.Offset, epochs []EpochEntry) 
 		v.n.Batches++
 		if h.BaseOffset() > end {
 			v.find(path, pos, false, "offsets %d to %d are missing", end, h.BaseOffset()-1)
+			gap = true
 		}
 		end = h.NextOffset()
 		maxTS = max(maxTS, h.MaxTimestamp())
-		x.pass(v, h, pos, maxTS)
+		// If it is the log that is wrong, what the indexes say of it is only noise.
+		if !gap {
+			x.pass(v, h, pos, maxTS)
+		}
 	}
-	x.rest(v)
+	if !gap {
+		x.rest(v)
+	}
 	return w.ex.base, nil
 }
 
