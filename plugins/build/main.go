@@ -1,11 +1,11 @@
-// Command build builds the modules that ship with millrun, and the hostile guests of
-// the tests, from their sources.
+// Command build builds the modules that ship with millrun, the hostile guests of the
+// tests and the example of spec/wasm-abi.md from their sources.
 //
 //	go run ./plugins/build           build and write
 //	go run ./plugins/build -check    build and compare with what is committed
 //
 // It runs in any folder of the repository. The modules need the toolchain named
-// below, the hostile guests wabt's wat2wasm; what is missing is said and left out.
+// below, what is written as text needs wabt's wat2wasm; what is missing is said and left out.
 package main
 
 import (
@@ -43,8 +43,12 @@ func run(check bool) error {
 	if err != nil {
 		return err
 	}
-	plugins := filepath.Join(strings.TrimSpace(string(root)), "plugins")
-	return errors.Join(buildModules(plugins, check), buildHostile(filepath.Join(plugins, "hostile"), check))
+	base := strings.TrimSpace(string(root))
+	plugins := filepath.Join(base, "plugins")
+	return errors.Join(
+		buildModules(plugins, check),
+		buildText(filepath.Join(plugins, "hostile"), check),
+		buildText(filepath.Join(base, "spec", "vectors", "wasm"), check))
 }
 
 // environment is what decides the bytes, whatever the caller's says.
@@ -80,13 +84,14 @@ func buildModules(plugins string, check bool) error {
 	return errors.Join(failed...)
 }
 
-func buildHostile(dir string, check bool) error {
+// buildText builds the modules that are written as text.
+func buildText(dir string, check bool) error {
 	sources, err := filepath.Glob(filepath.Join(dir, "*.wat"))
 	if err != nil {
 		return err
 	}
 	if _, err := exec.LookPath("wat2wasm"); err != nil {
-		fmt.Println("skipped the hostile guests: wat2wasm (wabt) is not there")
+		fmt.Printf("skipped what is written as text in %s: wat2wasm (wabt) is not there\n", dir)
 		return nil
 	}
 	same := func(b []byte) ([]byte, error) { return b, nil }

@@ -2,17 +2,17 @@
 (module
   (memory (export "memory") 1)
   (func (export "millrun_abi_v1"))
-  ;; the input buffer is everything from byte 4096 on
+  ;; the input buffer is everything from byte 16384 on
   (func (export "millrun_alloc") (param $n i32) (result i32)
     (local $short i32)
     (local.set $short
-      (i32.sub (i32.add (local.get $n) (i32.const 4096)) (i32.mul (memory.size) (i32.const 65536))))
+      (i32.sub (i32.add (local.get $n) (i32.const 16384)) (i32.mul (memory.size) (i32.const 65536))))
     (if (i32.gt_s (local.get $short) (i32.const 0))
       (then
         (if (i32.eq (memory.grow (i32.div_u (i32.add (local.get $short) (i32.const 65535)) (i32.const 65536)))
                     (i32.const -1))
           (then (return (i32.const 0))))))
-    (i32.const 4096))
+    (i32.const 16384))
   (func (export "millrun_wants") (result i32) (i32.const 0))
   (func (export "millrun_filter") (param $p i32) (param $len i32) (param $n i32) (result i32)
     (loop $next
@@ -23,7 +23,7 @@
           (local.set $p (i32.add (local.get $p) (i32.const 24)))
           (local.set $n (i32.sub (local.get $n) (i32.const 1)))
           (br $next))))
-    ;; up to 2048 bytes of ones at byte 1024
-    (memory.fill (i32.const 1024) (i32.const 255) (i32.const 2048))
+    ;; 8192 bytes of ones, for 65536 records, at byte 1024
+    (memory.fill (i32.const 1024) (i32.const 255) (i32.const 8192))
     (i32.const 1024))
 )
