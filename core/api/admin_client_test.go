@@ -117,7 +117,7 @@ func TestRecordsAreDeletedByAdminClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, ok := dirs[1].Lookup(b.dir, "a", 0)
+	found, ok := dirs[1].Lookup(b.Dir(), "a", 0)
 	if !ok || found.Size != p.Size() || found.Size == 0 {
 		t.Errorf("log directories: %+v", dirs)
 	}

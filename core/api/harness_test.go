@@ -20,18 +20,16 @@ import (
 	"github.com/millrun/millrun/core/server"
 )
 
-// testBroker is one broker: metadata in memory, real partitions in a directory of the test, a real listener.
+// testBroker is one broker: metadata in memory, a real store of partitions in a directory of the test, a real listener.
 type testBroker struct {
-	t        testing.TB
-	addr     string
-	handler  *Handler
-	server   *server.Server
-	settings *config.BrokerSettings
-	dir      string
+	t       testing.TB
+	addr    string
+	handler *Handler
+	server  *server.Server
+	*replica.Store
 
-	mu    sync.Mutex
-	img   *meta.Image
-	parts map[place]*replica.Partition // by name and by id
+	mu  sync.Mutex
+	img *meta.Image
 }
 
 // noPartitions are the replicas of a broker that has none.
@@ -56,9 +54,13 @@ func startBroker(t testing.TB, settings ...string) *testBroker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &testBroker{t: t, settings: parsed, dir: t.TempDir(), img: &meta.Image{}, parts: map[place]*replica.Partition{}}
+	b := &testBroker{t: t, img: &meta.Image{}}
 	logger := slog.New(slog.DiscardHandler)
-	b.handler, err = New(Config{Cluster: b, Partitions: b, Settings: parsed, NodeID: 1, Logger: logger, Now: time.Now})
+	b.Store, err = replica.OpenStore(replica.StoreConfig{Dir: t.TempDir(), Settings: parsed, NodeID: 1, Now: time.Now, Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.handler, err = New(Config{Cluster: b, Partitions: b.Store, Settings: parsed, NodeID: 1, Logger: logger, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,10 +94,8 @@ func (b *testBroker) listen() {
 			b.t.Error(err)
 		}
 		<-done
-		for at, p := range b.parts {
-			if at.topic != "" {
-				p.Close()
-			}
+		if err := b.Store.Close(ctx); err != nil {
+			b.t.Error(err)
 		}
 	})
 }
@@ -120,35 +120,9 @@ func (b *testBroker) Change(_ context.Context, decide func(*meta.Image) (meta.Co
 	if err != nil {
 		return nil, err
 	}
-	b.reconcile(next)
+	b.Store.Reconcile(b.img, next)
 	b.img = next
 	return next, nil
-}
-
-// reconcile makes partitions for what is new and closes those of topics that have gone. mu held.
-func (b *testBroker) reconcile(next *meta.Image) {
-	for at, p := range b.parts {
-		if t, ok := next.TopicByID(p.TopicID()); !ok || t.Name != p.Topic() {
-			delete(b.parts, at)
-			if at.topic != "" {
-				p.Close()
-			}
-		}
-	}
-	for t := range next.Topics() {
-		for i := range t.Partitions {
-			state := t.Partitions[i]
-			if _, ok := b.parts[place{topic: t.Name, partition: state.ID}]; ok || state.Leader != 1 {
-				continue
-			}
-			p := replica.New(replica.Options{
-				Dir: b.t.TempDir(), Topic: t.Name, TopicID: t.ID, ID: state.ID, Node: 1, State: state,
-				Config: config.TopicSettings(b.settings, t.Configs), Now: time.Now,
-			})
-			b.parts[place{topic: t.Name, partition: state.ID}] = p
-			b.parts[place{id: t.ID, partition: state.ID}] = p
-		}
-	}
 }
 
 func (b *testBroker) apply(command meta.Command) {
@@ -156,26 +130,6 @@ func (b *testBroker) apply(command meta.Command) {
 	if _, err := b.Change(context.Background(), func(*meta.Image) (meta.Command, error) { return command, nil }); err != nil {
 		b.t.Fatal(err)
 	}
-}
-
-func (b *testBroker) Get(topic string, partition int32) (*replica.Partition, bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	p, ok := b.parts[place{topic: topic, partition: partition}]
-	return p, ok
-}
-
-func (b *testBroker) DeleteRecords(p *replica.Partition, to record.Offset) (record.Offset, error) {
-	return p.DeleteRecords(to)
-}
-
-func (b *testBroker) Dir() string { return b.dir }
-
-func (b *testBroker) GetByID(id meta.TopicID, partition int32) (*replica.Partition, bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	p, ok := b.parts[place{id: id, partition: partition}]
-	return p, ok
 }
 
 // createTopic makes a topic without asking the broker; configs are names and values.
