@@ -102,22 +102,9 @@ func describedPartition(img *meta.Image, p *meta.Partition) kmsg.DescribeTopicPa
 	if p.Leader == meta.NoNode {
 		d.ErrorCode = codeLeaderNotAvailable
 	}
-	d.Replicas, d.ISR = int32s(p.Replicas), int32s(p.ISR)
+	d.Replicas, d.ISR, d.OfflineReplicas = plainIDs(p.Replicas), plainIDs(p.ISR), offline(img, p.Replicas)
 	d.EligibleLeaderReplicas, d.LastKnownELR = []int32{}, []int32{}
-	for _, r := range p.Replicas {
-		if b, ok := img.Broker(r); !ok || b.Fenced {
-			d.OfflineReplicas = append(d.OfflineReplicas, int32(r))
-		}
-	}
 	return d
-}
-
-func int32s(nodes []meta.NodeID) []int32 {
-	ids := make([]int32, len(nodes))
-	for i, n := range nodes {
-		ids[i] = int32(n)
-	}
-	return ids
 }
 
 func cursorAt(topic string, partition int32) *kmsg.DescribeTopicPartitionsResponseNextCursor {
