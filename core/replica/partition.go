@@ -112,12 +112,10 @@ func (p *Partition) open(o Options) error {
 	}
 	so := seglog.Options{FS: p.fs, Dir: p.dir, Clean: o.Clean, RecoveryPoint: o.RecoveryPoint, LogStart: o.LogStart,
 		Files: o.Files, Now: p.now, Logger: p.logger}
-	if known {
-		if err := p.readEpochs(); err != nil {
-			return err
-		}
-		p.metadataSynced = o.Clean != nil && o.Clean.Size > 0
+	if err := p.readEpochs(); err != nil {
+		return err
 	}
+	p.metadataSynced = known && o.Clean != nil && o.Clean.Size > 0
 	if o.Clean != nil { // else the file may be older than the log
 		so.Epochs = p.epochs.list
 	}

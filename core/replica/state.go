@@ -28,17 +28,21 @@ func (e *foreignError) Error() string {
 
 // checkIdentity compares the directory's topic id with the partition's. known is false if the directory does not say.
 func (p *Partition) checkIdentity() (known bool, err error) {
-	id, err := seglog.ReadPartitionMetadata(p.fs, p.dir)
-	switch {
-	case isNotExist(err):
+	text, err := seglog.ReadPartitionMetadata(p.fs, p.dir)
+	if isNotExist(err) {
 		return false, nil
-	case errors.Is(err, seglog.ErrFormat):
+	}
+	if err != nil && !errors.Is(err, seglog.ErrFormat) {
+		return false, err
+	}
+	id, perr := meta.ParseTopicID(text)
+	if err = errors.Join(err, perr); err != nil {
+		// It was not synced yet when the power went: nothing in here was said to be durable.
 		p.logger.Warn("partition's metadata is unreadable, writing it anew", "partition", p.name, "error", err)
 		return false, nil
-	case err != nil:
-		return false, err
-	case id != p.topicID.String():
-		return false, &foreignError{p.dir, p.topicID.String(), id}
+	}
+	if id != p.topicID {
+		return false, &foreignError{p.dir, p.topicID.String(), text}
 	}
 	return true, nil
 }
@@ -291,17 +295,4 @@ func (s *producers) entries() []seglog.ProducerEntry {
 		}
 	}
 	return list
-}
-
-// topicIDOf reads whose log a directory is, the zero id if it does not say.
-func topicIDOf(fs seglog.FS, dir string) meta.TopicID {
-	text, err := seglog.ReadPartitionMetadata(fs, dir)
-	if err != nil {
-		return meta.TopicID{}
-	}
-	id, err := meta.ParseTopicID(text)
-	if err != nil {
-		return meta.TopicID{}
-	}
-	return id
 }
