@@ -206,18 +206,19 @@ func (l *Log) void(err error) {
 // settle finds out what became of a refused append: the log is read to its end, and if the append is not there nor
 // another in its place, it never will be.
 func (l *Log) settle() error {
-	if err := l.fill(); err != nil {
-		return err
-	}
+	err := l.fill()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := l.flying
-	if b == nil || b.refused == nil {
-		return nil
-	}
-	if errors.Is(b.refused, errConflict) {
+	switch {
+	case b == nil || b.refused == nil:
+	case errors.Is(b.refused, errNoStream): // there was nobody to take it, so reading is not needed
+		l.void(fmt.Errorf("metadata log: append: %w%s", b.refused, l.node.log.suffix()))
+	case err != nil:
+		return err
+	case errors.Is(b.refused, errConflict):
 		l.void(errAgain)
-	} else {
+	default:
 		l.void(fmt.Errorf("metadata log: append: %w%s", b.refused, l.node.log.suffix()))
 	}
 	return nil
@@ -231,11 +232,11 @@ func (l *Log) resend(now time.Time) {
 	b := l.flying
 	switch {
 	case b == nil:
+	case now.Sub(b.started) > giveUpAfter:
+		l.void(fmt.Errorf("%w: the stream does not answer%s", ErrUnknownOutcome, l.node.log.suffix()))
 	case b.refused != nil: // and the log could not be read then
 		l.refuse(b, b.refused)
 	case now.Sub(b.sent) < resendAfter:
-	case now.Sub(b.started) > giveUpAfter:
-		l.void(fmt.Errorf("%w: the stream does not answer", ErrUnknownOutcome))
 	default:
 		l.stats.resends.Add(1)
 		l.publish(b)

@@ -39,6 +39,10 @@ func tryOpen(t testing.TB, dir string, change ...func(*Config)) (*Log, error) {
 	return Open(t.Context(), cfg)
 }
 
+func quiet(dir string) Config {
+	return Config{Dir: dir, NodeID: 1, Logger: slog.New(slog.DiscardHandler)}
+}
+
 func closeLog(t testing.TB, l *Log) {
 	t.Helper()
 	if err := l.Close(); err != nil {

@@ -66,7 +66,9 @@ func (l *Log) Module(ctx context.Context, sha string) ([]byte, error) {
 	subject := "$O." + bucket + ".M." + base64.URLEncoding.EncodeToString([]byte(sha))
 	if err := l.node.get(bucketStream, getRequest{LastFor: subject}, func(msg *nats.Msg) error {
 		return json.Unmarshal(msg.Data, &info)
-	}); err != nil {
+	}); errors.Is(err, errNoStream) && l.node.srv.JetStreamEnabled() {
+		return nil, fmt.Errorf("%w: %s", ErrNoModule, sha)
+	} else if err != nil {
 		return nil, fmt.Errorf("module %s: %w", sha, err)
 	}
 	if info.NUID == "" || info.Deleted {

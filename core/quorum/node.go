@@ -154,8 +154,10 @@ type getRequest struct {
 	NoHeaders bool   `json:"no_hdr,omitempty"`
 }
 
-// get asks a stream for messages without a consumer. It calls fn for each that comes; there are none if the stream has
-// none, or if there is no such stream.
+// errNoStream says that nobody answers for a stream: there is none, or JetStream has been shut down.
+var errNoStream = fmt.Errorf("%w: no answer from the stream", ErrUnavailable)
+
+// get asks a stream for messages without a consumer. It calls fn for each that comes.
 func (n *node) get(stream string, req getRequest, fn func(*nats.Msg) error) error {
 	body, err := json.Marshal(req)
 	if err != nil {
@@ -172,12 +174,15 @@ func (n *node) get(stream string, req getRequest, fn func(*nats.Msg) error) erro
 	}
 	for {
 		msg, err := sub.NextMsg(requestTimeout)
+		if errors.Is(err, nats.ErrNoResponders) {
+			return fmt.Errorf("read of stream %s: %w", stream, errNoStream)
+		}
 		if err != nil {
 			return fmt.Errorf("read of stream %s: %w", stream, err)
 		}
 		switch status := msg.Header.Get("Status"); status {
 		case "":
-		case "204", "404", "503": // the batch's end, no such message, no such stream
+		case "204", "404": // the batch's end, no such message
 			return nil
 		default:
 			return fmt.Errorf("read of stream %s: %s %s", stream, status, msg.Header.Get("Description"))
@@ -250,8 +255,8 @@ var errConflict = errors.New("the log has gone on")
 
 // parseAnswer returns the error of an append's answer.
 func parseAnswer(msg *nats.Msg) error {
-	if status := msg.Header.Get("Status"); status != "" {
-		return fmt.Errorf("%w: no answer from the stream (%s)", ErrUnavailable, status)
+	if msg.Header.Get("Status") == "503" {
+		return errNoStream
 	}
 	var answer struct {
 		Error *struct {
