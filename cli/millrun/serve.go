@@ -32,7 +32,7 @@ type serveOptions struct {
 func serve(ctx context.Context, o serveOptions, work func(context.Context, *broker.Broker) error) (err error) {
 	b, err := broker.Start(ctx, broker.Config{
 		DataDir: o.dataDir, Kafka: o.kafka, HTTP: o.http, Settings: o.settings, Insecure: o.insecure,
-		Runner: newRunner(""), Shipped: plugins.Module, Logger: newLogger(o.stderr, o.logLevel), Version: version(),
+		Runner: newRunner(compiledCode(o.dataDir)), Shipped: plugins.Module, Logger: newLogger(o.stderr, o.logLevel), Version: version(),
 	})
 	if err != nil {
 		return err
@@ -64,6 +64,14 @@ func serve(ctx context.Context, o serveOptions, work func(context.Context, *brok
 	case <-b.Failed():
 		return b.Err()
 	}
+}
+
+// compiledCode is where compiled modules are kept from one start to the next: nowhere for a broker that keeps nothing.
+func compiledCode(dataDir string) string {
+	if dataDir == "" {
+		return ""
+	}
+	return filepath.Join(dataDir, "compiled")
 }
 
 func printServing(o serveOptions, b *broker.Broker) {

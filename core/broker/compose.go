@@ -80,7 +80,10 @@ func (b *Broker) Close(ctx context.Context) error {
 		errs = append(errs, b.admin.Close(ctx))
 	}
 	if b.deployments != nil {
-		errs = append(errs, b.deployments.Close(ctx))
+		// A guest that does not end must not take the time that the partitions need.
+		half, cancel := halfOf(ctx)
+		errs = append(errs, b.deployments.Close(half))
+		cancel()
 	}
 	if b.server != nil {
 		errs = append(errs, b.server.Close(ctx))
@@ -104,6 +107,15 @@ func (b *Broker) Close(ctx context.Context) error {
 		errs = append(errs, os.RemoveAll(b.plan.DataDir))
 	}
 	return errors.Join(errs...)
+}
+
+// halfOf is a context with half of the time that ctx has left.
+func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)/2)
 }
 
 // stats are the broker's numbers for the metrics.
