@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,11 +17,7 @@ import (
 var shared *Host
 
 func TestMain(m *testing.M) {
-	config := Config{}
-	if dir, err := os.UserCacheDir(); err == nil { // a plain-Go guest takes a second to compile
-		config.CacheDir = filepath.Join(dir, "millrun-test")
-	}
-	shared = New(config)
+	shared = New(Config{})
 	code := m.Run()
 	if err := shared.Close(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -265,5 +260,17 @@ func TestCompiledCodeIsKeptInTheCacheFolder(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) == 0 {
 		t.Errorf("%d entries, %v", len(entries), err)
+	}
+}
+
+func TestRecursionEndsAtTheStacksLimit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a gigabyte: not with -short")
+	}
+	i := start(t, load(t, Spec{Wasm: guest(t, "recurse"), Name: "m", Timeout: time.Minute}), nil)
+	_, err := i.Filter(context.Background(), abi.Call{}, make([]byte, 100), 1)
+	var e *Error
+	if !errors.As(err, &e) || e.Kind != Trap || !strings.Contains(err.Error(), "stack overflow") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -1,0 +1,29 @@
+package wasmhost
+
+import (
+	"context"
+	"errors"
+	"testing"
+)
+
+// FuzzCompile: what passes the check reaches the compiler, which must take it or
+// refuse it, and do either in the time of one guest.
+func FuzzCompile(f *testing.F) {
+	for _, name := range []string{"pass", "trap-hundredth", "flood", "hog", "abort", "spin-start", "bad-rows"} {
+		f.Add(guest(f, name))
+	}
+	f.Fuzz(func(t *testing.T, wasm []byte) {
+		s, err := check(wasm, defaultMemoryBytes)
+		if err != nil {
+			return
+		}
+		compiled, err := shared.compiled(context.Background(), s.wasm)
+		if err == nil {
+			err = compiled.Close(context.Background())
+		}
+		var refused *guestPanic
+		if err != nil && !errors.As(err, &refused) {
+			t.Fatal(err)
+		}
+	})
+}
