@@ -100,3 +100,36 @@ func TestTheExampleDoesWhatThePageSays(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestThePageOfLimitsHasTheHostsNumbers(t *testing.T) {
+	b, err := os.ReadFile("../spec/limits.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(b), "## WebAssembly modules")
+	thousands := func(n int) string {
+		if n < 1000 {
+			return fmt.Sprint(n)
+		}
+		return fmt.Sprintf("%d,%03d", n/1000, n%1000)
+	}
+	l := structural
+	for _, want := range []string{
+		"| a module | " + byteSize(int64(l.ModuleBytes)),
+		fmt.Sprintf("%s, %s blocks, %d loops, %s blocks and %d loops inside each other, %s locals, %s targets", byteSize(int64(l.BodyBytes)),
+			thousands(l.Blocks), l.Loops, thousands(l.Nesting), l.LoopNesting, thousands(l.Locals), thousands(l.BrTable)),
+		fmt.Sprintf("| a table | %s entries, also after `table.grow`; %d tables", thousands(l.TableSize), l.Tables),
+		fmt.Sprintf("%s functions, %s types, %s parameters, %s imports, %s exports, %s globals, %s segments", thousands(l.Funcs),
+			thousands(l.Types), thousands(l.Params), thousands(l.Imports), thousands(l.Exports), thousands(l.Globals), thousands(l.Segments)),
+		byteSize(defaultMemoryBytes) + " by default (`--memory`)",
+		fmt.Sprintf("%.0f s by default (`--timeout`); %.0f s for each", defaultTimeout.Seconds(), startTimeout.Seconds()),
+		fmt.Sprintf("%d times the input and %s; %s rows", (abi.OutputCap(1000)-abi.OutputCap(0))/1000, byteSize(int64(abi.OutputCap(0))), thousands(abi.MaxRowsPerRecord)),
+		"| configuration | " + byteSize(configBytes),
+		fmt.Sprintf("%s each, %s at once, %d a second", byteSize(logLineBytes), thousands(logBurst), logPerSecond),
+		fmt.Sprintf("%s, %s subscriptions", byteSize(writeBytes), thousands(pollSubscribe)),
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("spec/limits.md does not say %q", want)
+		}
+	}
+}
