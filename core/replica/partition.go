@@ -322,9 +322,7 @@ func (p *Partition) Abandon() {
 	}
 	p.closed.Store(true)
 	if p.log != nil {
-		if _, err := p.log.Close(); err != nil {
-			p.logger.Warn("log of a deleted partition was not closed well", "partition", p.name, "error", err)
-		}
+		p.log.Discard()
 	}
 	p.watchers.wakeAll()
 }

@@ -21,7 +21,7 @@ type StoreConfig struct {
 	FS       seglog.FS // nil: the machine's, and the directory is locked against other processes
 	Settings *config.BrokerSettings
 	NodeID   meta.NodeID
-	// MaxOpenFiles bounds the segment files that are open at once; below 1 means seglog.DefaultMaxOpenFiles.
+	// MaxOpenFiles bounds the segment files that are open at once; below 1 means half of what the process may open.
 	MaxOpenFiles int
 	Now          func() time.Time
 	Logger       *slog.Logger
@@ -65,6 +65,9 @@ func OpenStore(c StoreConfig) (*Store, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.MaxOpenFiles < 1 {
+		c.MaxOpenFiles = openFilesAllowed()
 	}
 	s := &Store{cfg: c, fs: c.FS, files: seglog.NewFiles(c.MaxOpenFiles), byName: newShards[string, *hosted](),
 		byID: newShards[meta.TopicID, *hosted]()}

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package replica
+
+func openFilesAllowed() int { return 0 }
