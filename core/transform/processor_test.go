@@ -88,6 +88,12 @@ func (b *bench) offset(tp TopicPartition) record.Offset {
 	return b.committed[tp]
 }
 
+func (b *bench) commitCount() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.commits
+}
+
 func (b *bench) assign(t *testing.T, tps ...TopicPartition) {
 	t.Helper()
 	positions := make(map[TopicPartition]record.Offset)
@@ -269,7 +275,7 @@ func TestAChunkThatFailsOnceIsTriedAgainWhole(t *testing.T) {
 		}}
 		b := start(t, m, g, []string{"out"})
 		b.assign(t, in0)
-		for len(m.parts[out0].batches) == 0 {
+		for len(m.values(t, out0)) == 0 {
 			time.Sleep(time.Millisecond)
 			synctest.Wait()
 		}
@@ -580,8 +586,8 @@ func TestNothingIsCommittedBeforeItsOutputsAreDurable(t *testing.T) {
 		b := start(t, m, &goGuest{filter: contains(""), wants: abi.WantRaw}, []string{"out"})
 		b.assign(t, in0)
 		time.Sleep(3 * time.Second)
-		if b.commits != 0 {
-			t.Errorf("%d commits of outputs that may be lost", b.commits)
+		if n := b.commitCount(); n != 0 {
+			t.Errorf("%d commits of outputs that may be lost", n)
 		}
 		m.mu.Lock()
 		lost = false
@@ -628,8 +634,8 @@ func TestABusyProcessorCommitsAtMostASecondApart(t *testing.T) {
 		b := start(t, m, slow, []string{"out"})
 		b.assign(t, in0)
 		time.Sleep(4050 * time.Millisecond)
-		if b.commits < 3 || b.commits > 5 {
-			t.Errorf("%d commits in four seconds", b.commits)
+		if n := b.commitCount(); n < 3 || n > 5 {
+			t.Errorf("%d commits in four seconds", n)
 		}
 		b.stop()
 	})

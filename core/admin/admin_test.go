@@ -1,0 +1,369 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/millrun/millrun/core/transform"
+)
+
+// fake is Deployments that remembers what it was asked and answers with err.
+type fake struct {
+	asked []string
+	spec  transform.DeploySpec
+	wasm  []byte
+	err   error
+}
+
+func (f *fake) status() *transform.Status {
+	s := &transform.Status{Partitions: []transform.PartitionStatus{{Topic: "in", Partition: 0, Offset: 3, End: 5, Lag: 2}}}
+	s.Name, s.State, s.Lag, s.Counters.In = "f", "running", 2, 7
+	return s
+}
+
+func (f *fake) Deploy(_ context.Context, spec transform.DeploySpec, wasm []byte) (*transform.Status, error) {
+	f.asked, f.spec, f.wasm = append(f.asked, "deploy"), spec, wasm
+	return f.status(), f.err
+}
+
+func (f *fake) Describe(_ context.Context, name string) (*transform.Status, error) {
+	f.asked = append(f.asked, "describe "+name)
+	return f.status(), f.err
+}
+
+func (f *fake) List(context.Context) ([]transform.Summary, error) {
+	return []transform.Summary{f.status().Summary}, f.err
+}
+
+func (f *fake) Pause(_ context.Context, name string) error {
+	f.asked = append(f.asked, "pause "+name)
+	return f.err
+}
+
+func (f *fake) Resume(_ context.Context, name string) error {
+	f.asked = append(f.asked, "resume "+name)
+	return f.err
+}
+
+func (f *fake) Delete(_ context.Context, name string) error {
+	f.asked = append(f.asked, "delete "+name)
+	return f.err
+}
+
+func serve(t *testing.T, f *fake) *httptest.Server {
+	t.Helper()
+	s := httptest.NewServer(newHandler(config(f), true))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func config(f *fake) Config {
+	return Config{
+		Deployments: f,
+		Shipped:     func(name string) ([]byte, bool) { return []byte("bytes of " + name), name == "filter" },
+		Stats:       func() Stats { return Stats{Partitions: 12, ProducedBytesTotal: 99} },
+		Ready:       func() error { return nil },
+		Logger:      slog.New(slog.DiscardHandler),
+	}
+}
+
+func do(t *testing.T, method, url, contentType string, body io.Reader, headers ...string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+		if headers[i] == "Host" {
+			req.Host = headers[i+1]
+		}
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(text)
+}
+
+// form makes a multipart body of name and content pairs.
+func form(t *testing.T, parts ...string) (string, io.Reader) {
+	t.Helper()
+	var body bytes.Buffer
+	w := multipart.NewWriter(&body)
+	for i := 0; i < len(parts); i += 2 {
+		part, err := w.CreateFormFile(parts[i], parts[i]+".bin")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(part, parts[i+1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return w.FormDataContentType(), &body
+}
+
+const goodSpec = `{"name":"f","module":"mine","input":["in"],"output":["out"],"config":{"k":"v"},"on-error":"skip","retries":0,"create-outputs":true}`
+
+func TestADeployIsReadAsAFormWithItsModule(t *testing.T) {
+	f := &fake{}
+	s := serve(t, f)
+	kind, body := form(t, "module", "\x00asm", "spec", goodSpec)
+	status, text := do(t, "POST", s.URL+"/v1/deployments", kind, body)
+	if status != http.StatusCreated || string(f.wasm) != "\x00asm" {
+		t.Fatalf("%d %s", status, text)
+	}
+	if f.spec.Name != "f" || f.spec.OnError != "skip" || f.spec.Retries == nil || *f.spec.Retries != 0 || !f.spec.CreateOutputs || f.spec.Config["k"] != "v" {
+		t.Errorf("spec: %+v", f.spec)
+	}
+	var answer transform.Status
+	if err := json.Unmarshal([]byte(text), &answer); err != nil || answer.Lag != 2 || len(answer.Partitions) != 1 {
+		t.Errorf("answer %s: %v", text, err)
+	}
+}
+
+func TestAShippedModuleIsDeployedByName(t *testing.T) {
+	f := &fake{}
+	s := serve(t, f)
+	spec := `{"name":"f","module":"filter","input":["in"]}`
+	kind, body := form(t, "spec", spec)
+	for _, request := range []struct {
+		kind string
+		body io.Reader
+	}{{kind, body}, {"application/json; charset=utf-8", strings.NewReader(spec)}} {
+		f.wasm = nil
+		if status, text := do(t, "POST", s.URL+"/v1/deployments", request.kind, request.body); status != http.StatusCreated || string(f.wasm) != "bytes of filter" {
+			t.Errorf("%d %s, module %q", status, text, f.wasm)
+		}
+	}
+}
+
+func TestBadDeploysAreRefusedWithAReason(t *testing.T) {
+	s := serve(t, &fake{})
+	for _, test := range []struct {
+		parts  []string
+		status int
+		want   string
+	}{
+		{[]string{"spec", `{"name":"f","input":["in"]}`}, 400, "there is no module"},
+		{[]string{"spec", `{"name":"f","module":"nope","input":["in"]}`}, 400, `no module \"nope\" ships`},
+		{[]string{"spec", `{"name":"f","onerror":"skip"}`, "module", "x"}, 400, "onerror"},
+		{[]string{"spec", `{"name":1}`, "module", "x"}, 400, "spec"},
+		{[]string{"spec", `{} {}`, "module", "x"}, 400, "something follows"},
+		{[]string{"module", "x"}, 400, `there is no part \"spec\"`},
+		{[]string{"spec", goodSpec, "spec", goodSpec}, 400, "there twice"},
+		{[]string{"spec", goodSpec, "other", "x"}, 400, `part \"other\"`},
+		{[]string{"spec", goodSpec, "module", strings.Repeat("x", transform.MaxModuleBytes+1)}, 413, "larger than"},
+		{[]string{"spec", `{"name":"` + strings.Repeat("x", maxSpecBytes) + `"}`, "module", "x"}, 413, "larger than"},
+	} {
+		kind, body := form(t, test.parts...)
+		status, text := do(t, "POST", s.URL+"/v1/deployments", kind, body)
+		if status != test.status || !strings.Contains(text, test.want) || !strings.HasPrefix(text, "{\n  \"error\":") {
+			t.Errorf("parts %.60q: %d %s", test.parts, status, text)
+		}
+	}
+	for kind, body := range map[string]string{
+		"":                                "{}",
+		"text/plain":                      "{}",
+		"multipart/form-data":             "no boundary",
+		"multipart/form-data; boundary=x": "--x\r\nhalf a part",
+		"application/json":                "[",
+	} {
+		if status, text := do(t, "POST", s.URL+"/v1/deployments", kind, strings.NewReader(body)); status != http.StatusBadRequest {
+			t.Errorf("content type %q: %d %s", kind, status, text)
+		}
+	}
+}
+
+func TestErrorsHaveTheStatusThatBelongsToThem(t *testing.T) {
+	f := &fake{}
+	s := serve(t, f)
+	for err, want := range map[error]int{
+		fmt.Errorf("a: %w", transform.ErrInvalid):     http.StatusBadRequest,
+		fmt.Errorf("a: %w", transform.ErrExists):      http.StatusConflict,
+		fmt.Errorf("a: %w", transform.ErrUnknown):     http.StatusNotFound,
+		fmt.Errorf("a: %w", transform.ErrUnsupported): http.StatusNotImplemented,
+		errors.New("disk"):                            http.StatusInternalServerError,
+	} {
+		f.err = err
+		for _, request := range []string{"POST /v1/deployments", "GET /v1/deployments/f", "POST /v1/deployments/f/pause", "DELETE /v1/deployments/f"} {
+			method, path, _ := strings.Cut(request, " ")
+			status, text := do(t, method, s.URL+path, "application/json", strings.NewReader(`{"name":"f","module":"filter"}`))
+			if status != want || !strings.Contains(text, err.Error()) {
+				t.Errorf("%s with %q: %d %s", request, err, status, text)
+			}
+		}
+	}
+}
+
+func TestVerbsReachTheDeployment(t *testing.T) {
+	f := &fake{}
+	s := serve(t, f)
+	for _, test := range []struct {
+		request string
+		status  int
+		asked   string
+	}{
+		{"GET /v1/deployments/a.b-c_d", 200, "describe a.b-c_d"},
+		{"POST /v1/deployments/f/pause", 200, "pause f,describe f"},
+		{"POST /v1/deployments/f/resume", 200, "resume f,describe f"},
+		{"POST /v1/deployments/f/upgrade", 501, ""},
+		{"POST /v1/deployments/f/rollback", 501, ""},
+		{"POST /v1/deployments/f/explode", 404, ""},
+		{"DELETE /v1/deployments/f", 204, "delete f"},
+		{"PUT /v1/deployments/f", 404, ""},
+		{"GET /", 404, ""},
+		{"GET /v2/deployments", 404, ""},
+		{"GET /healthz", 200, ""},
+		{"GET /readyz", 200, ""},
+	} {
+		f.asked = nil
+		method, path, _ := strings.Cut(test.request, " ")
+		status, text := do(t, method, s.URL+path, "", nil)
+		if status != test.status || strings.Join(f.asked, ",") != test.asked {
+			t.Errorf("%s: %d %s, asked %q", test.request, status, text, f.asked)
+		}
+		if status >= 400 && !strings.Contains(text, `"error"`) {
+			t.Errorf("%s: the error is %q", test.request, text)
+		}
+	}
+}
+
+func TestTheListLeavesOutPartitions(t *testing.T) {
+	s := serve(t, &fake{})
+	_, text := do(t, "GET", s.URL+"/v1/deployments", "", nil)
+	var list []map[string]any
+	if err := json.Unmarshal([]byte(text), &list); err != nil || len(list) != 1 {
+		t.Fatalf("%s: %v", text, err)
+	}
+	if _, there := list[0]["partitions"]; there || list[0]["lag"] != 2.0 {
+		t.Errorf("list: %s", text)
+	}
+}
+
+func TestABrowsersPageFromElsewhereIsRefused(t *testing.T) {
+	f := &fake{}
+	s := serve(t, f)
+	for _, headers := range [][]string{
+		{"Origin", "https://evil.example"},
+		{"Sec-Fetch-Site", "cross-site"},
+		{"Host", "evil.example:8090"},
+	} {
+		kind, body := form(t, "spec", goodSpec, "module", "x")
+		if status, text := do(t, "POST", s.URL+"/v1/deployments", kind, body, headers...); status != http.StatusForbidden || len(f.asked) > 0 {
+			t.Errorf("%q: %d %s", headers, status, text)
+		}
+	}
+	for _, host := range []string{"localhost:1", "127.0.0.1", "[::1]:8090", "[::1]", "10.1.2.3:80"} {
+		if status, text := do(t, "GET", s.URL+"/healthz", "", nil, "Host", host); status != http.StatusOK {
+			t.Errorf("host %s: %d %s", host, status, text)
+		}
+	}
+}
+
+func TestMetricsAreThereEvenIfDeploymentsCannotBeListed(t *testing.T) {
+	f := &fake{}
+	s := serve(t, f)
+	_, text := do(t, "GET", s.URL+"/metrics", "", nil)
+	for _, want := range []string{
+		"millrun_partitions 12\n", "millrun_produced_bytes_total 99\n", "millrun_wasm_lag{deployment=\"f\"} 2\n",
+		"millrun_wasm_state{deployment=\"f\",state=\"running\"} 1\n", "millrun_wasm_state{deployment=\"f\",state=\"failed\"} 0\n",
+		"millrun_wasm_records_in_total{deployment=\"f\"} 7\n", "process_",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in the metrics", want)
+		}
+	}
+	f.err = errors.New("the coordinator is starting")
+	status, text := do(t, "GET", s.URL+"/metrics", "", nil)
+	if status != http.StatusOK || !strings.Contains(text, "millrun_partitions 12\n") {
+		t.Errorf("%d without the broker's own numbers", status)
+	}
+}
+
+func TestTheSpecPageHasEachFieldOfADeployOnce(t *testing.T) {
+	page, err := os.ReadFile("../../spec/http.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var inCode, onPage []string
+	for field := range reflect.TypeFor[transform.DeploySpec]().Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		inCode = append(inCode, name)
+	}
+	table := string(page)[strings.Index(string(page), "| field |"):strings.Index(string(page), "## A deployment")]
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\|").FindAllStringSubmatch(table, -1) {
+		onPage = append(onPage, row[1])
+	}
+	if !reflect.DeepEqual(inCode, onPage) {
+		t.Errorf("code has %q\npage has %q", inCode, onPage)
+	}
+}
+
+func TestTheServerServesOnceTheAddressIsKnown(t *testing.T) {
+	s, err := Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Listen(s.Addr()); err == nil || !strings.Contains(err.Error(), s.Addr()) || !strings.Contains(err.Error(), "--http") {
+		t.Errorf("a taken port: %v", err)
+	}
+	s.Serve(config(&fake{}))
+	if status, _ := do(t, "GET", "http://"+s.Addr()+"/healthz", "", nil); status != http.StatusOK {
+		t.Errorf("status %d", status)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := s.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	unserved, err := Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unserved.Close(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+func FuzzDeployForm(f *testing.F) {
+	f.Add("x", []byte("--x\r\nContent-Disposition: form-data; name=\"spec\"\r\n\r\n"+goodSpec+"\r\n--x--\r\n"))
+	f.Add("", []byte(goodSpec))
+	f.Fuzz(func(t *testing.T, boundary string, body []byte) {
+		kind := "application/json"
+		if boundary != "" {
+			kind = "multipart/form-data; boundary=" + boundary
+		}
+		r := httptest.NewRequest("POST", "/v1/deployments", bytes.NewReader(body))
+		r.Header.Set("Content-Type", kind)
+		spec, _, err := readDeploy(r)
+		if (spec == nil) == (err == nil) {
+			t.Errorf("spec %v with error %v", spec, err)
+		}
+	})
+}
