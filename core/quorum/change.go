@@ -19,12 +19,13 @@ type batch struct {
 	commands []meta.Command
 	size     int // of the commands, encoded
 
-	id      string
-	serial  uint64
-	data    []byte
-	started time.Time
-	sent    time.Time
-	refused error // the answer, if it was no
+	id       string
+	serial   uint64
+	data     []byte
+	started  time.Time
+	sent     time.Time
+	repeated bool  // sent more than once
+	refused  error // the answer, if it was no
 }
 
 // errAgain says that what a change was decided on has not come about.
@@ -204,24 +205,36 @@ func (l *Log) void(err error) {
 }
 
 // settle finds out what became of a refused append: the log is read to its end, and if the append is not there nor
-// another in its place, it never will be.
+// another in its place, it never will be. The refusal has to be known before the reading begins: a later one may be of an
+// append, or a repetition of one, that was stored when the end had been read.
 func (l *Log) settle() error {
+	l.mu.Lock()
+	b := l.flying
+	if b == nil || b.refused == nil {
+		l.mu.Unlock()
+		return nil
+	}
+	refused := b.refused
+	l.mu.Unlock()
 	err := l.fill()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := l.flying
 	switch {
-	case b == nil || b.refused == nil:
-	case errors.Is(b.refused, errNoStream): // there was nobody to take it, so reading is not needed
-		l.void(fmt.Errorf("metadata log: append: %w%s", b.refused, l.node.log.suffix()))
+	case l.flying != b: // it was there, or another
+	case errors.Is(refused, errNoStream) && b.repeated: // nobody took it now, but perhaps before
+		l.void(fmt.Errorf("%w: append: %w%s", ErrUnknownOutcome, refused, l.node.log.suffix()))
+	case errors.Is(refused, errNoStream): // nobody was there to take it, so reading is not needed
+		l.void(fmt.Errorf("metadata log: append: %w%s", refused, l.node.log.suffix()))
 	case err != nil:
-		return err
-	case errors.Is(b.refused, errConflict):
+	case errors.Is(refused, errConflict):
 		l.void(errAgain)
 	default:
-		l.void(fmt.Errorf("metadata log: append: %w%s", b.refused, l.node.log.suffix()))
+		l.void(fmt.Errorf("metadata log: append: %w%s", refused, l.node.log.suffix()))
 	}
-	return nil
+	if errors.Is(err, errNoStream) {
+		return nil
+	}
+	return err
 }
 
 // resend repeats an append that nobody has answered; it has the same id and expects the same sequence, so that it cannot
@@ -239,6 +252,7 @@ func (l *Log) resend(now time.Time) {
 	case now.Sub(b.sent) < resendAfter:
 	default:
 		l.stats.resends.Add(1)
+		b.repeated = true
 		l.publish(b)
 	}
 }

@@ -193,6 +193,28 @@ func TestAnAppendThatGotLostIsRepeated(t *testing.T) {
 	}
 }
 
+func TestARepeatedAppendThatNobodyTakesMayHaveBeenTakenBefore(t *testing.T) {
+	l, err := Open(t.Context(), quiet(t.TempDir()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := l.node.srv.DisableJetStream(); err != nil {
+		t.Fatal(err)
+	}
+	l.mu.Lock()
+	on, err := l.add(l.top, &meta.Noop{}, 10)
+	l.flying.repeated = true
+	l.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-on.done
+	if !errors.Is(on.err, ErrUnknownOutcome) {
+		t.Errorf("%v", on.err)
+	}
+}
+
 func TestWithoutJetStreamAChangeFailsAtOnceAndSaysSo(t *testing.T) {
 	l, err := Open(t.Context(), quiet(t.TempDir()))
 	if err != nil {
