@@ -37,6 +37,8 @@ type fetchRequest struct {
 }
 
 const (
+	// minPatience is how long a fetch waits for memory at least, so that one that does not wait for data gets some in the end.
+	minPatience = time.Second
 	// maxPartRead bounds what is read from one partition for one response.
 	maxPartRead = 4 << 20
 	// copyBelow is up to which size records are copied into the response instead of being written from where they were read.
@@ -104,11 +106,12 @@ func failedFetch(code int16) fetchResult {
 }
 
 // readAll reads what there is for every part, in order, as far as the request's and the broker's limits go. The first records
-// found come with at least one whole batch, however large. Without a context it does not wait for memory, and returns false
-// if that would be needed.
+// found come with at least one whole batch, however large. It waits for memory until ctx is done; without a context it does not,
+// and returns false if that would be needed.
 func (h *Handler) readAll(ctx context.Context, r *server.Request, q *fetchRequest) bool {
 	q.read = 0
 	left := q.maxBytes
+	short := false // of memory: the other parts get no records this time
 	for i, p := range q.replicas {
 		if p == nil {
 			continue
@@ -120,15 +123,14 @@ func (h *Handler) readAll(ctx context.Context, r *server.Request, q *fetchReques
 			LastFetchedEpoch:   q.parts[i].lastEpoch,
 		}
 		var into *server.Buffer
-		if hasRecords(p, &query) {
+		if !short && hasRecords(p, &query) {
 			query.MinOne = q.read == 0
 			query.MaxBytes = min(max(int(q.parts[i].maxBytes), 0), left, maxPartRead, int(p.Size()))
-			var ok bool
-			if into, ok = h.room(ctx, r, q, query.MaxBytes); !ok {
-				if q.read == 0 {
+			if into = h.room(ctx, r, q, query.MaxBytes); into == nil {
+				if ctx == nil && q.read == 0 {
 					return false
 				}
-				query.MaxBytes = 0 // enough for now
+				short, query.MinOne, query.MaxBytes = true, false, 0
 			}
 		}
 		h.readPart(q, i, into, query)
@@ -146,25 +148,24 @@ func hasRecords(p *replica.Partition, query *replica.ReadQuery) bool {
 	return query.From < highWatermark
 }
 
-// room returns a buffer with room for records, taken from what the broker may hold for fetches.
-func (h *Handler) room(ctx context.Context, r *server.Request, q *fetchRequest, want int) (*server.Buffer, bool) {
+// room returns a buffer with room for records, taken from what the broker may hold for fetches; nil if there is none left.
+func (h *Handler) room(ctx context.Context, r *server.Request, q *fetchRequest, want int) *server.Buffer {
 	if n := len(q.held); n > 0 {
 		if b := q.held[n-1]; cap(b.B)-len(b.B) >= min(want, minRoom) {
-			return b, true
+			return b
 		}
 	}
 	want = max(want, 1<<10)
 	if q.read > 0 {
-		if !h.memory.try(int64(want)) {
-			return nil, false
-		}
-	} else if !h.memory.take(ctx, int64(want)) {
-		return nil, false
+		ctx = nil // what holds memory does not wait for more
+	}
+	if !h.memory.take(ctx, int64(want)) {
+		return nil
 	}
 	q.heldBytes += int64(want)
 	b := r.Conn.Buffer(want)
 	q.held = append(q.held, b)
-	return b, true
+	return b
 }
 
 // readPart reads one part behind what the buffer holds.
@@ -219,25 +220,38 @@ func (h *Handler) discard(r *server.Request, q *fetchRequest) {
 // poll waits until there is enough, the time is over or ctx is done, and answers with what there is then.
 func (h *Handler) poll(ctx context.Context, r *server.Request, q *fetchRequest, deadline time.Time) server.Response {
 	w := replica.NewWatcher()
-	for _, p := range q.replicas {
-		if p != nil {
-			p.Watch(w)
-			defer p.Unwatch(w)
-		}
-	}
-	timer := time.NewTimer(deadline.Sub(h.cfg.Now()))
+	q.watch(w)
+	defer q.unwatch(w)
+	wait := deadline.Sub(h.cfg.Now())
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
+	patience, cancel := context.WithTimeout(ctx, max(wait, minPatience))
+	defer cancel()
 	for over := false; ; {
 		q.measure()
-		if !h.readAll(ctx, r, q) {
-			return server.Response{Close: true}
-		}
+		h.readAll(patience, r, q)
 		if over || q.done() {
 			return h.finishFetch(r, q)
 		}
 		h.discard(r, q)
 		if over = !q.await(ctx, w, timer.C); over && ctx.Err() != nil {
 			return server.Response{Close: true}
+		}
+	}
+}
+
+func (q *fetchRequest) watch(w *replica.Watcher) {
+	for _, p := range q.replicas {
+		if p != nil {
+			p.Watch(w)
+		}
+	}
+}
+
+func (q *fetchRequest) unwatch(w *replica.Watcher) {
+	for _, p := range q.replicas {
+		if p != nil {
+			p.Unwatch(w)
 		}
 	}
 }

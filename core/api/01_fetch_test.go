@@ -268,6 +268,27 @@ func TestManyFetchesReadMoreThanFitsIntoMemoryAtOnce(t *testing.T) {
 	})
 }
 
+func TestAFetchThatGetsNoMemoryIsAnsweredWithoutRecords(t *testing.T) {
+	b := startBroker(t)
+	topic := b.createTopic("orders", 2)
+	b.produce(topic, 0, "a")
+	b.produce(topic, 1, "b")
+	if !b.handler.memory.take(nil, fetchMemory) {
+		t.Fatal("there is no memory")
+	}
+	resp := do[*kmsg.FetchResponse](b.dial(), fetchRequestFrom(topic, 0, 0), 12)
+	for _, p := range resp.Topics[0].Partitions {
+		if p.ErrorCode != 0 || p.HighWatermark != 1 || len(p.RecordBatches) != 0 {
+			t.Fatalf("%+v", p)
+		}
+	}
+	b.handler.memory.release(fetchMemory)
+	resp = do[*kmsg.FetchResponse](b.dial(), fetchRequestFrom(topic, 0, 0), 12)
+	if len(resp.Topics[0].Partitions[1].RecordBatches) == 0 {
+		t.Fatalf("%+v", resp)
+	}
+}
+
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {

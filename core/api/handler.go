@@ -143,8 +143,7 @@ func (h *Handler) Handle(ctx context.Context, r *server.Request) server.Pending 
 		return server.Ready(server.Response{Frame: h.encode(r, unsupportedApiVersions(a))})
 	}
 	if err := a.shape.check(r.Body, r.Version, r.Flexible, h.maxTags); err != nil {
-		h.refuse(r, a, err)
-		return server.CloseConn()
+		return server.CloseConn(fmt.Errorf("%s v%d: %w", a.name, r.Version, err))
 	}
 	if a.direct != nil {
 		return a.direct(h, ctx, r)
@@ -156,8 +155,7 @@ func (h *Handler) Handle(ctx context.Context, r *server.Request) server.Pending 
 		body = bytes.Clone(body)
 	}
 	if err := req.ReadFrom(body); err != nil {
-		h.refuse(r, a, err)
-		return server.CloseConn()
+		return server.CloseConn(fmt.Errorf("%s v%d: %w", a.name, r.Version, err))
 	}
 	c := newCall(r)
 	if a.inline {
@@ -172,11 +170,8 @@ func (h *Handler) answer(ctx context.Context, a *api, r *server.Request, c *Call
 	return server.Response{Frame: h.encode(r, resp)}
 }
 
-// refuse logs a request that costs its sender the connection.
-func (h *Handler) refuse(r *server.Request, a *api, err error) {
-	h.cfg.Logger.Warn("refused a malformed request", "api", a.name, "version", r.Version, "client", r.ClientID,
-		"remote", r.Conn.RemoteHost(), "err", err)
-}
+// Starved implements [server.Handler]: fetches wait for memory that the responses to others hold.
+func (h *Handler) Starved() bool { return h.memory.starved() }
 
 // encode makes the frame of a response.
 func (h *Handler) encode(r *server.Request, resp kmsg.Response) *server.Buffer {

@@ -20,13 +20,6 @@ type memory struct {
 
 func newMemory(limit int64) *memory { return &memory{limit: limit} }
 
-// try takes n bytes if they are free.
-func (m *memory) try(n int64) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.tryLocked(n)
-}
-
 func (m *memory) tryLocked(n int64) bool {
 	if m.held > 0 && m.held+n > m.limit {
 		return false
@@ -71,4 +64,11 @@ func (m *memory) release(n int64) {
 		m.freed = nil
 	}
 	m.mu.Unlock()
+}
+
+// starved reports whether somebody waits.
+func (m *memory) starved() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.freed != nil
 }

@@ -35,6 +35,7 @@ type Conn struct {
 	authenticated atomic.Bool
 	seen          atomic.Int64 // the server's tick when the connection last made progress
 	waiting       atomic.Bool  // a Pending.Wait is running: the connection is not idle
+	stuck         atomic.Int64 // the tick when the write in progress began, 0 if there is none
 
 	// Owned by the read loop.
 	buf      []byte // buf[from:to] has been read and not used
@@ -148,12 +149,21 @@ func (c *Conn) explain(err error) (gone bool) {
 	case c.srv.closing.Load():
 		return false
 	case errors.Is(err, errHeader), errors.Is(err, errTooLarge), errors.Is(err, errUnserved):
-		c.srv.cfg.Logger.Warn("closed a connection", "remote", c.host, "err", err)
+		c.complain(err)
 		return false
 	case !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed):
 		c.srv.cfg.Logger.Debug("closed a connection", "remote", c.host, "err", err)
 	}
 	return true
+}
+
+// complain logs what a peer did wrong; one complaint a second, so that strangers cannot fill the log.
+func (c *Conn) complain(err error) {
+	now := time.Now().Unix()
+	if last := c.srv.complained.Load(); last == now || !c.srv.complained.CompareAndSwap(last, now) {
+		return
+	}
+	c.srv.cfg.Logger.Warn("closed a connection", "remote", c.host, "client", c.clientID, "err", err)
 }
 
 // recover is the last line: a handler that panics costs its connection, never the broker.

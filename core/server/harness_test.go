@@ -27,7 +27,10 @@ type testHandler struct {
 	handled chan int16 // every request, if not nil
 	gate    chan struct{}
 	ended   chan struct{} // holds that were cancelled
+	starved bool
 }
+
+func (h *testHandler) Starved() bool { return h.starved }
 
 func (h *testHandler) Inspect(key, version int16) Shape {
 	s := Shape{Served: key >= keyEcho && key <= keyHeavy, Flexible: version > 0}

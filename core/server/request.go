@@ -12,6 +12,10 @@ type Handler interface {
 	// block. ctx ends with the connection or the server. r and r.Body are valid until the response has been written (or, without
 	// a response, until Handle or Pending.Wait has returned).
 	Handle(ctx context.Context, r *Request) Pending
+
+	// Starved reports whether requests wait for memory that unwritten responses hold. Connections whose peers have not taken a
+	// response within [Limits.PartialFrame] are then closed, instead of after [Limits.Idle].
+	Starved() bool
 }
 
 // Shape is what a [Handler] says about a key and version.
@@ -64,13 +68,15 @@ type Response struct {
 	Done func()
 	// Close ends the connection once the response, if any, has been written.
 	Close bool
+	// Err, with Close, is what the client did wrong. It is logged, at most once a second.
+	Err error
 }
 
 // Ready is the Pending of a response that is there already.
 func Ready(r Response) Pending { return Pending{Response: r} }
 
-// CloseConn is the Pending of a request that is answered by closing the connection.
-func CloseConn() Pending { return Pending{Response: Response{Close: true}} }
+// CloseConn is the Pending of a request that is answered by closing the connection, and why.
+func CloseConn(err error) Pending { return Pending{Response: Response{Close: true, Err: err}} }
 
 func (r *Response) release(p *Pool) {
 	if r.Frame != nil {

@@ -31,8 +31,10 @@ type Server struct {
 	cancel context.CancelFunc
 
 	closing atomic.Bool
-	tick    atomic.Int64 // advanced by the sweep: the clock by which connections are idle
+	tick    atomic.Int64 // from 1 on, advanced by the sweep: the clock by which connections are idle
 	loops   sync.WaitGroup
+
+	complained atomic.Int64 // the second of the last complaint
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{} // guarded by mu, as are the following
@@ -65,6 +67,7 @@ func New(cfg Config) (*Server, error) {
 		perIP:     make(map[string]int),
 		stop:      make(chan struct{}),
 	}
+	s.tick.Store(1)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -78,7 +81,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		return ErrClosed
 	}
 	s.listeners[ln] = struct{}{}
-	if !s.sweeping && s.cfg.Limits.Idle > 0 {
+	if !s.sweeping {
 		s.sweeping = true
 		s.loops.Add(1)
 		go s.sweep()
@@ -179,14 +182,20 @@ func (s *Server) forget(c *Conn) {
 	}
 }
 
-// sweepsPerIdle is how finely idleness is measured.
-const sweepsPerIdle = 8
+// sweeps is how finely idleness is measured: so often within the shorter of the limits.
+const sweeps = 8
 
 // sweep closes the connections that have made no progress for the idle limit: silent ones, and those whose peer does not take
 // its responses. One timer for all keeps deadlines off the path of a request.
 func (s *Server) sweep() {
 	defer s.loops.Done()
-	t := time.NewTicker(max(s.cfg.Limits.Idle/sweepsPerIdle, time.Millisecond))
+	l := &s.cfg.Limits
+	every := l.PartialFrame / sweeps
+	if l.Idle > 0 {
+		every = min(every, l.Idle/sweeps)
+	}
+	every = max(every, time.Millisecond)
+	t := time.NewTicker(every)
 	defer t.Stop()
 	for {
 		select {
@@ -195,18 +204,32 @@ func (s *Server) sweep() {
 		case <-t.C:
 		}
 		now := s.tick.Add(1)
-		var idle []*Conn
-		s.mu.Lock()
-		for c := range s.conns {
-			if now-c.seen.Load() > sweepsPerIdle && !c.waiting.Load() {
-				idle = append(idle, c)
-			}
+		idle := now - int64(l.Idle/every)
+		if l.Idle <= 0 {
+			idle = -1
 		}
-		s.mu.Unlock()
-		for _, c := range idle {
+		stuck := int64(-1)
+		if s.cfg.Handler.Starved() {
+			stuck = now - int64(l.PartialFrame/every)
+		}
+		for _, c := range s.stale(idle, stuck) {
 			c.kill()
 		}
 	}
+}
+
+// stale returns the connections that were last seen before one tick, or whose write began before another.
+func (s *Server) stale(idle, stuck int64) []*Conn {
+	var list []*Conn
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		write := c.stuck.Load()
+		if c.seen.Load() < idle && !c.waiting.Load() || write > 0 && write < stuck {
+			list = append(list, c)
+		}
+	}
+	return list
 }
 
 // Connections returns the number of connections that are open.

@@ -191,6 +191,41 @@ func TestAPeerThatTakesNoResponsesIsClosed(t *testing.T) {
 	eventually(t, "the connection is closed", func() bool { return s.Connections() == 0 && s.QueuedBytes() == 0 })
 }
 
+func TestAPeerThatTakesNoResponsesIsClosedSoonerWhenMemoryIsShort(t *testing.T) {
+	for _, starved := range []bool{true, false} {
+		limits := DefaultLimits()
+		limits.PartialFrame = 60 * time.Millisecond
+		s, addr := start(t, &testHandler{starved: starved}, limits)
+		c := dial(t, addr)
+		go c.Write(frame(keyEcho, 1, make([]byte, 16<<20)))
+		eventually(t, "an answer is under way", func() bool { return s.QueuedBytes() > 16<<20 })
+		if starved {
+			eventually(t, "the connection is closed", func() bool { return s.Connections() == 0 })
+			continue
+		}
+		time.Sleep(3 * limits.PartialFrame)
+		if s.Connections() != 1 {
+			t.Fatal("the connection was closed without need")
+		}
+	}
+}
+
+func TestADisconnectCancelsWhatWaitsBehindTheLastRequestToo(t *testing.T) {
+	h := &testHandler{gate: make(chan struct{}), ended: make(chan struct{}, 1)}
+	s, addr := start(t, h, DefaultLimits())
+	c := dial(t, addr)
+	send(t, c, slices.Concat(frame(keyHold, 1, nil), frame(99, 2, nil), frame(keyEcho, 3, nil)))
+	eventually(t, "a request held", func() bool { return s.QueuedBytes() > 0 })
+	time.Sleep(5 * time.Millisecond)
+	c.Close()
+	select {
+	case <-h.ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the wait goes on")
+	}
+	eventually(t, "all is given back", func() bool { return s.QueuedBytes() == 0 && s.Connections() == 0 })
+}
+
 func TestFramesBeyondTheirLimitsAreRefused(t *testing.T) {
 	limits := DefaultLimits()
 	limits.FrameBytes = 10_000

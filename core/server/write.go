@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/binary"
 	"net"
+	"time"
 )
 
 // place puts r's response into the order of responses: written at once if it is ready and none is due before it, else queued.
@@ -112,6 +113,9 @@ func (c *Conn) answer(q queued) bool {
 
 // write fills in the frame's length, writes it and releases it. It reports whether the connection goes on.
 func (c *Conn) write(r Response) bool {
+	if r.Err != nil {
+		c.complain(r.Err)
+	}
 	if r.Frame == nil {
 		r.release(&c.srv.pool)
 		return !r.Close
@@ -123,6 +127,7 @@ func (c *Conn) write(r Response) bool {
 	}
 	binary.BigEndian.PutUint32(r.Frame.B, uint32(size-4))
 	var err error
+	c.stuck.Store(c.srv.tick.Load())
 	if len(r.Parts) == 0 {
 		_, err = c.nc.Write(r.Frame.B)
 	} else {
@@ -130,6 +135,7 @@ func (c *Conn) write(r Response) bool {
 		parts = append(parts, r.Parts...)
 		_, err = parts.WriteTo(c.nc)
 	}
+	c.stuck.Store(0)
 	c.seen.Store(c.srv.tick.Load())
 	return err == nil && !r.Close
 }
@@ -151,11 +157,46 @@ func (c *Conn) finish(gone bool) {
 		c.kill()
 	} else if c.srv.closing.Load() {
 		c.cancel()
+	} else {
+		c.linger()
 	}
+	c.awaitWriter()
+	c.kill()
+}
+
+func (c *Conn) awaitWriter() {
 	c.mu.Lock()
 	for c.writing {
 		c.room.Wait()
 	}
 	c.mu.Unlock()
-	c.kill()
+}
+
+// linger reads on, and uses nothing of it, until the responses that are still due have been written: a peer that goes
+// meanwhile ends what waits, as ever.
+func (c *Conn) linger() {
+	if !c.Busy() {
+		return
+	}
+	written := make(chan struct{})
+	go func() {
+		c.awaitWriter()
+		close(written)
+		c.nc.SetReadDeadline(time.Unix(1, 0))
+	}()
+	for {
+		if _, err := c.nc.Read(c.buf); err != nil {
+			break
+		}
+	}
+	select {
+	case <-written:
+	default:
+		if c.srv.closing.Load() {
+			c.cancel()
+		} else {
+			c.kill()
+		}
+		<-written
+	}
 }
