@@ -21,8 +21,8 @@ type Appended struct {
 // checked. It is visible to readers, and in the page cache, when Append returns; Flush makes it durable. The batch takes
 // one write, or one for each 256 KiB. The caller may use b again.
 //
-// After ErrNoSpace the log is as before and a later append may succeed; after any other error of the disk the log has
-// stopped, and what of the batch is on the disk is for recovery to find out.
+// After ErrNoSpace, or an error for want of file descriptors, the log is as before and a later append may succeed; after
+// any other error of the disk the log has stopped, and what of the batch is on the disk is for recovery to find out.
 func (l *Log) Append(b record.Batch) (Appended, error) {
 	if size, err := record.PeekSize(b); err != nil || size != len(b) || len(b) < record.HeaderSize {
 		return Appended{}, fmt.Errorf("%w: %d bytes are not one batch", ErrOffset, len(b))
@@ -37,7 +37,7 @@ func (l *Log) Append(b record.Batch) (Appended, error) {
 	}
 	s := l.active()
 	if err := s.ensure(); err != nil {
-		return Appended{}, l.fail(err)
+		return Appended{}, l.failOpen(err)
 	}
 	c := l.cfg.Load()
 	end := s.end()
@@ -59,7 +59,7 @@ func (l *Log) Append(b record.Batch) (Appended, error) {
 func (l *Log) write(s *segment, b record.Batch, interval int64) error {
 	f, err := s.file.acquire()
 	if err != nil {
-		return l.fail(err)
+		return l.failOpen(err)
 	}
 	defer s.file.release()
 	pos := s.size.Load()
@@ -83,6 +83,14 @@ func (l *Log) write(s *segment, b record.Batch, interval int64) error {
 	return nil
 }
 
+// failOpen stops the log for an error of opening a file, unless it will pass.
+func (l *Log) failOpen(err error) error {
+	if isTooManyOpen(err) {
+		return fmt.Errorf("seglog: %s: %w", l.o.Dir, err)
+	}
+	return l.fail(err)
+}
+
 // roll makes a new active segment that begins at base. mu held, active segment loaded.
 func (l *Log) roll(base record.Offset) (*segment, error) {
 	old := l.active()
@@ -95,7 +103,7 @@ func (l *Log) roll(base record.Offset) (*segment, error) {
 	}
 	if err != nil {
 		if !isNoSpace(err) {
-			return nil, l.fail(err)
+			return nil, l.failOpen(err)
 		}
 		return nil, fmt.Errorf("seglog: rolling to %s: %w: %w", l.path(FileName(base, LogSuffix)), ErrNoSpace, err)
 	}

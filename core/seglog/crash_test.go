@@ -198,6 +198,57 @@ func TestAFullDiskAtARollLeavesTheLogAsItWas(t *testing.T) {
 	}
 }
 
+// fewFiles fails to open files while it is told so.
+type fewFiles struct {
+	seglog.FS
+	full bool
+}
+
+func (f *fewFiles) Open(name string, flag int) (seglog.File, error) {
+	if f.full {
+		return nil, syscall.EMFILE
+	}
+	return f.FS.Open(name, flag)
+}
+
+func TestWantOfFileDescriptorsPasses(t *testing.T) {
+	fs, o := &fewFiles{FS: faultfs.New()}, testOptions("/log")
+	o.FS, o.Files = fs, seglog.NewFiles(0)
+	l := mustOpen(t, o, testConfig())
+	mustAppend(t, l, 1, 1)
+	o.Files.CloseIdle()
+	o.Files.CloseIdle()
+	fs.full = true
+	_, appendErr := l.Append(batchAt(1, 1, testTime, 1))
+	_, flushErr := l.Flush()
+	_, readErr := l.ReadInto(nil, 0, 1, 100, true)
+	for _, err := range []error{appendErr, flushErr, readErr} {
+		if !errors.Is(err, syscall.EMFILE) {
+			t.Error(err)
+		}
+	}
+	fs.full = false
+	mustAppend(t, l, 1, 1)
+	if p, err := l.Flush(); err != nil || p != 2 {
+		t.Fatal(p, err)
+	}
+}
+
+func TestRetentionWorksWhereThereIsNoRoomForAName(t *testing.T) {
+	c := testConfig()
+	c.SegmentBytes, c.RetentionBytes, c.FileDeleteDelayMs = 500, 0, 60_000
+	l, fs, _ := memLog(t, c)
+	for range 10 {
+		mustAppend(t, l, 1, 100)
+	}
+	for range 3 {
+		fs.Fail(faultfs.Rename, 0, 0, syscall.ENOSPC)
+	}
+	if n, err := l.Retain(10); err != nil || n == 0 || l.Failed() != nil {
+		t.Fatal(n, err, l.Failed())
+	}
+}
+
 func TestAnErrorOfReadIsNotTakenForDamage(t *testing.T) {
 	fs, _, l := faultyLog(t)
 	fs.Fail(faultfs.Read, 0, 0, syscall.EIO)

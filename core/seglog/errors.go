@@ -40,4 +40,9 @@ func isNoSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
+// isTooManyOpen tells that a file could not be opened for want of descriptors: nothing was written, nothing is lost.
+func isTooManyOpen(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
+
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }

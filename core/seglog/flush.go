@@ -63,20 +63,22 @@ func (l *Log) sync() error {
 	parent, dir := f.parent.Swap(false), f.dir.Swap(false)
 	list := l.list()
 	end := list[len(list)-1].end()
-	for _, s := range list {
-		if err := s.sync(); err != nil {
-			return l.fail(err)
-		}
+	var err error
+	for i := 0; i < len(list) && err == nil; i++ {
+		err = list[i].sync()
 	}
-	if dir {
-		if err := l.o.FS.SyncDir(l.o.Dir); err != nil {
-			return l.fail(err)
-		}
+	if err == nil && dir {
+		err = l.o.FS.SyncDir(l.o.Dir)
 	}
-	if parent {
-		if err := l.o.FS.SyncDir(parentDir(l.o.Dir)); err != nil {
-			return l.fail(err)
+	if err == nil && parent {
+		err = l.o.FS.SyncDir(parentDir(l.o.Dir))
+	}
+	if err != nil {
+		if isTooManyOpen(err) { // no fsync was tried
+			f.parent.Store(parent || f.parent.Load())
+			f.dir.Store(dir || f.dir.Load())
 		}
+		return l.failOpen(err)
 	}
 	if int64(end) > f.point.Load() {
 		f.point.Store(int64(end))
@@ -85,7 +87,7 @@ func (l *Log) sync() error {
 }
 
 func (s *segment) sync() error {
-	if !s.dirty.Swap(false) {
+	if !s.dirty.Load() {
 		return nil
 	}
 	f, err := s.file.acquire()
@@ -96,5 +98,6 @@ func (s *segment) sync() error {
 		return err
 	}
 	defer s.file.release()
+	s.dirty.Store(false) // first: what is written meanwhile is for the next flush
 	return f.Sync()
 }

@@ -81,7 +81,10 @@ func (s *segment) readInto(dst []byte, q readQuery) (out []byte, more bool, err 
 	r := ranger{s: s, pos: pos, room: size - pos, ex: ex, upTo: q.upTo}
 	keep, need, err := r.check(got)
 	if err == nil && keep == 0 && need > n && q.minOne {
-		if out, got, err = readAt(f, out[:len(dst)], pos, need); err == nil {
+		if err = s.checkLength(f, pos, need); err == nil {
+			out, got, err = readAt(f, out[:len(dst)], pos, need)
+		}
+		if err == nil {
 			keep, _, err = r.check(got)
 		}
 	}
@@ -99,6 +102,22 @@ func (s *segment) damaged(err error) error {
 	if f := (*flaw)(nil); errors.As(err, &f) {
 		err = &DamageError{File: s.path(), Position: f.pos, Why: f.why}
 		s.log.o.Logger.Error("log is damaged", "error", err)
+	}
+	return err
+}
+
+// checkLength checks the checksum of a batch that was found on disk before memory is taken for all of it: its length is
+// outside the checksum and may be a lie.
+func (s *segment) checkLength(f File, pos int64, size int) error {
+	if size <= walkBuffer || s.isChecked(span{pos, pos + int64(size)}) {
+		return nil
+	}
+	w := s.newWalker(f, s.size.Load())
+	defer w.done()
+	w.read = walkBuffer
+	sound, err := w.checkCRC(pos, size)
+	if err == nil && !sound {
+		err = &flaw{pos: pos, why: "checksum does not match"}
 	}
 	return err
 }

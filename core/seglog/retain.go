@@ -155,10 +155,14 @@ func (l *Log) removeFiles(s *segment) error {
 		if isNotExist(err) {
 			continue
 		}
-		if err != nil {
-			return err
-		}
 		l.flush.dir.Store(true)
+		if err != nil {
+			// On a full disk there may be no room for another name, and deleting is what makes room.
+			if err := l.o.FS.Remove(from); err != nil {
+				return err
+			}
+			continue
+		}
 		l.trash.add(deletedFile{from + DeletedSuffix, due})
 	}
 	l.RemoveDeleted()

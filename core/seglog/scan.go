@@ -8,7 +8,7 @@ import (
 
 // Scan calls fn for each batch from the one that holds from on, up to where the log ended at the call. fn gets the
 // batch's header, of which only the 61 bytes of the fixed part are there; a control batch is there as a whole. The bytes
-// are good until fn returns. Chains are checked, checksums are not. An error of fn ends the scan and is returned.
+// are good until fn returns. Chains are checked; checksums only of control batches. An error of fn ends the scan and is returned.
 func (l *Log) Scan(from record.Offset, fn func(h record.Batch) error) error {
 	l.life.RLock()
 	defer l.life.RUnlock()
@@ -54,7 +54,7 @@ func (s *segment) scan(from record.Offset, fn func(h record.Batch) error) error 
 			return nil
 		}
 		if h.IsControl() {
-			if _, h, err = readAt(f, nil, pos, n); err != nil {
+			if h, err = s.readBatch(f, pos, n); err != nil {
 				return s.damaged(err)
 			}
 		}

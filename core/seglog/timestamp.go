@@ -151,12 +151,7 @@ func (s *segment) findTimestamp(ts int64, start record.Offset) (TimestampOffset,
 		if h.MaxTimestamp() < ts {
 			continue
 		}
-		_, b, err := readAt(f, nil, pos, n)
-		if err == nil && pos < s.trusted.Load() {
-			if why := s.verify(b); why != "" {
-				err = &flaw{pos: pos, why: why}
-			}
-		}
+		b, err := s.readBatch(f, pos, n)
 		if err != nil {
 			return TimestampOffset{}, false, s.damaged(err)
 		}
@@ -164,6 +159,20 @@ func (s *segment) findTimestamp(ts int64, start record.Offset) (TimestampOffset,
 			return found, true, nil
 		}
 	}
+}
+
+// readBatch reads the batch of n bytes at pos and checks it if this process did not write it.
+func (s *segment) readBatch(f File, pos int64, n int) (record.Batch, error) {
+	if err := s.checkLength(f, pos, n); err != nil {
+		return nil, err
+	}
+	_, b, err := readAt(f, nil, pos, n)
+	if err == nil && pos < s.trusted.Load() {
+		if why := s.verify(b); why != "" {
+			err = &flaw{pos: pos, why: why}
+		}
+	}
+	return b, err
 }
 
 // floorTime returns the last time index entry that is not after ts.
