@@ -32,6 +32,10 @@ func (h *Handler) findCoordinator(ctx context.Context, c *Call, req *kmsg.FindCo
 	at := h.coordinator(ctx, c, req.CoordinatorKey, kind)
 	resp.NodeID, resp.Host, resp.Port = at.NodeID, at.Host, at.Port
 	resp.ErrorCode, resp.ErrorMessage = at.ErrorCode, at.ErrorMessage
+	if at.ErrorCode == codeNone {
+		none := "NONE" // Kafka's word for it
+		resp.ErrorMessage = &none
+	}
 	return resp
 }
 

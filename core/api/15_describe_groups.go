@@ -31,7 +31,7 @@ func (h *Handler) describeGroups(ctx context.Context, c *Call, req *kmsg.Describ
 			message := fmt.Sprintf("Group %s not found.", id)
 			d.ErrorMessage = &message
 		}
-		if req.IncludeAuthorizedOperations {
+		if req.IncludeAuthorizedOperations && d.ErrorCode == codeNone {
 			d.AuthorizedOperations = allGroupOperations
 		}
 		resp.Groups = append(resp.Groups, *d)

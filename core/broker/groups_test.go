@@ -121,7 +121,7 @@ func TestGroupsRebalanceWhileTheyRead(t *testing.T) {
 			produceN(t, producer, "t", 0, 1000)
 			all := newSeen()
 			var wg sync.WaitGroup
-			defer wg.Wait()
+			t.Cleanup(wg.Wait) // after the clients have been closed
 			member := func() *kgo.Client {
 				cl := newClient(t, b, kgo.ConsumerGroup("g"), kgo.ConsumeTopics("t"), kgo.Balancers(balancer), kgo.BlockRebalanceOnPoll(),
 					kgo.AutoCommitMarks(), kgo.HeartbeatInterval(50*time.Millisecond), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
@@ -152,7 +152,7 @@ func TestStaticMemberComesBackWithoutARebalance(t *testing.T) {
 	produceN(t, producer, "t", 0, 100)
 	all := newSeen()
 	var wg sync.WaitGroup
-	defer wg.Wait()
+	t.Cleanup(wg.Wait) // after the clients have been closed
 	member := func(instance string) *kgo.Client {
 		cl := newClient(t, b, kgo.ConsumerGroup("g"), kgo.ConsumeTopics("t"), kgo.InstanceID(instance), kgo.HeartbeatInterval(50*time.Millisecond),
 			kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
@@ -367,6 +367,7 @@ func TestGroupTopicIsMadeOnFirstNeed(t *testing.T) {
 		t.Fatalf("groups before: %v, %v", groups, err)
 	}
 	joinRaw(t, cl, "g", "")
+	adm = kadm.NewClient(newClient(t, b)) // which remembers no metadata
 	topics, err = adm.ListTopicsWithInternal(t.Context())
 	if d := topics["__consumer_offsets"]; err != nil || len(d.Partitions) != 7 || !d.IsInternal {
 		t.Errorf("topic: %+v, %v", d, err)
