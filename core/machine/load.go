@@ -29,8 +29,9 @@ func (l *Loop[O, R]) ready() bool {
 	l.cfg.Logger.Debug("state loaded", "shard", l.cfg.Name, "records", l.logged, "took", time.Since(started))
 	if l.cfg.AfterLoad != nil {
 		l.fx.Reset()
-		shard.Decide(l.now(), NoTicket, l.cfg.AfterLoad(), &l.fx)
-		l.carry()
+		now := l.now()
+		shard.Decide(now, NoTicket, l.cfg.AfterLoad(), &l.fx)
+		l.carry(now)
 	}
 	return l.shard != nil
 }

@@ -227,7 +227,7 @@ func (l *Loop[O, R]) round(first *call[O, R]) {
 	if now := l.now(); l.shard.NextWake() <= now {
 		l.fx.Reset()
 		l.shard.Wake(now, &l.fx)
-		l.carry()
+		l.carry(now)
 	}
 	if l.shard == nil || !l.flush() {
 		return
@@ -256,13 +256,14 @@ func (l *Loop[O, R]) decide(c *call[O, R]) {
 	t := l.lastTicket
 	l.waiting[t] = c
 	l.fx.Reset()
-	l.shard.Decide(l.now(), t, c.op, &l.fx)
-	l.carry()
+	now := l.now()
+	l.shard.Decide(now, t, c.op, &l.fx)
+	l.carry(now)
 }
 
-// carry applies the effects at hand: records to the shard and the batch, answers to those held for this round.
-func (l *Loop[O, R]) carry() {
-	now := l.now()
+// carry applies the effects that were decided at now: records to the shard and the batch, answers to those held for this
+// round.
+func (l *Loop[O, R]) carry(now int64) {
 	for _, r := range l.fx.Records {
 		if err := l.shard.Replay(r); err != nil {
 			l.fail(fmt.Errorf("%w: a record of our own: %w", ErrUnavailable, err))
