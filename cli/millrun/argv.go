@@ -30,8 +30,8 @@ func reorder(app *cli.App, argv []string) []string {
 			continue
 		}
 		command := find(commands, rest[0])
-		if command == nil {
-			break
+		if command == nil { // no such verb: what is said about it comes first
+			return append(append(append(append([]string{path[0]}, early...), path[1:]...), rest...), floating...)
 		}
 		path, rest = append(path, rest[0]), rest[1:]
 		commands, flags = command.Subcommands, command.Flags

@@ -10,9 +10,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/millrun/millrun/core/broker"
 )
 
 // The exit codes of every verb.
@@ -38,15 +41,18 @@ func run(ctx context.Context, argv []string, stdin io.Reader, stdout, stderr io.
 	if err.Error() != "" {
 		fmt.Fprintf(stderr, "millrun: %v\n", err)
 	}
-	var usage *usageError
-	var coder cli.ExitCoder
-	switch {
-	case errors.As(err, &usage):
+	if isUsage(err) {
 		return exitUsage
-	case errors.As(err, &coder):
-		return coder.ExitCode()
 	}
 	return exitFailed
+}
+
+// isUsage tells mistakes in the command line and in settings from what went wrong in the doing.
+func isUsage(err error) bool {
+	var usage *usageError
+	var config *broker.ConfigError
+	missing := strings.HasPrefix(err.Error(), "Required flag") // the library's type for it is its own
+	return missing || errors.As(err, &usage) || errors.As(err, &config)
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {

@@ -20,6 +20,10 @@ import (
 // maxLine bounds one line of stdin; a record is not larger by a broker's default anyway.
 const maxLine = 64 << 20
 
+// produceRetries bounds how long a record waits for a broker that has gone. A time-out would count from the record's own
+// timestamp, which may be years ago.
+const produceRetries = 20
+
 func produceCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "produce",
@@ -92,7 +96,7 @@ func produce(c *cli.Context) error {
 		return err
 	}
 	client, err := connect(c, kgo.DefaultProduceTopic(topic), kgo.AllowAutoTopicCreation(), kgo.ProducerBatchCompression(compression),
-		kgo.RecordPartitioner(givenOrHashed{kgo.StickyKeyPartitioner(nil)}), kgo.ProducerLinger(5*time.Millisecond), kgo.RecordDeliveryTimeout(2*clientTimeout))
+		kgo.RecordPartitioner(givenOrHashed{kgo.StickyKeyPartitioner(nil)}), kgo.ProducerLinger(5*time.Millisecond), kgo.RecordRetries(produceRetries))
 	if err != nil {
 		return err
 	}

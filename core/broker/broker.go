@@ -50,7 +50,7 @@ type Broker struct {
 func Start(ctx context.Context, c Config) (*Broker, error) {
 	p, err := c.check()
 	if err != nil {
-		return nil, err
+		return nil, &ConfigError{err}
 	}
 	b := &Broker{plan: p, nodeID: meta.NodeID(p.settings.NodeID()), failed: make(chan struct{}), incarnation: randomHex()}
 	if err := b.start(ctx); err != nil {

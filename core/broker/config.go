@@ -36,6 +36,14 @@ type Config struct {
 	Version string
 }
 
+// ConfigError is the error of a Config that no broker can be made of, whatever the machine is like.
+type ConfigError struct{ err error }
+
+func (e *ConfigError) Error() string { return e.err.Error() }
+
+// Unwrap gives the reason.
+func (e *ConfigError) Unwrap() error { return e.err }
+
 const freeLoopbackPort = "127.0.0.1:0"
 
 // plan is a checked Config.

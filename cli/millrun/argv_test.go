@@ -1,0 +1,34 @@
+//go:build !windows
+
+package main
+
+import (
+	"io"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestFlagsMayStandBeforeOrAfterArguments(t *testing.T) {
+	app := newApp(strings.NewReader(""), io.Discard, io.Discard)
+	for given, want := range map[string]string{
+		"millrun topic create a -p 3":                      "millrun topic create -p 3 a",
+		"millrun topic create -p 3 a":                      "millrun topic create -p 3 a",
+		"millrun topic create a --config k=v -r 1 b":       "millrun topic create --config k=v -r 1 a b",
+		"millrun -b host:1 topic list":                     "millrun topic list -b host:1",
+		"millrun topic -b host:1 list":                     "millrun topic list -b host:1",
+		"millrun consume a --exit -n 3":                    "millrun consume --exit -n 3 a",
+		"millrun consume --exit a":                         "millrun consume --exit a",
+		"millrun consume a --from=earliest":                "millrun consume --from=earliest a",
+		"millrun produce a -K : -- -x":                     "millrun produce -K : a -- -x",
+		"millrun wasm logs n -f":                           "millrun wasm logs -f n",
+		"millrun wasm deploy f.wasm --name n --input a,b":  "millrun wasm deploy --name n --input a,b f.wasm",
+		"millrun group reset g --dry-run --topic t --to 5": "millrun group reset --dry-run --topic t --to 5 g",
+		"millrun nonsense -x":                              "millrun nonsense -x",
+		"millrun":                                          "millrun",
+	} {
+		if got := reorder(app, strings.Fields(given)); !slices.Equal(got, strings.Fields(want)) {
+			t.Errorf("%s\n  becomes %s\n  not     %s", given, strings.Join(got, " "), want)
+		}
+	}
+}
