@@ -125,6 +125,11 @@ func (p *Partition) duplicate(known batchMeta, c *config.TopicConfig) Appended {
 
 // write appends b to the log and to what is known of its producers. mu held.
 func (p *Partition) write(b record.Batch, now int64) error {
+	if !p.born {
+		if err := p.birth(); err != nil {
+			return p.storage(err)
+		}
+	}
 	if p.epochsDirty {
 		if err := p.writeEpochs(); err != nil {
 			return p.storage(err)

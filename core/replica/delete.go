@@ -16,18 +16,10 @@ func (p *Partition) DeleteRecords(to record.Offset) (record.Offset, error) {
 	if c := p.settings.Load(); c.Compact && !c.Delete {
 		return record.NoOffset, fmt.Errorf("%w: %s is compacted only", ErrPolicy, p.topic)
 	}
-	hw := p.HighWatermark()
 	if to == record.NoOffset {
-		to = hw
+		to = p.HighWatermark()
 	}
-	if to < 0 || to > hw {
-		return record.NoOffset, fmt.Errorf("%w: deleting before %d of %s, whose high watermark is %d", ErrOutOfRange, to, p.name, hw)
-	}
-	before := p.log.StartOffset()
-	if err := p.log.SetStartOffset(to); err != nil {
-		return record.NoOffset, p.storage(err)
-	}
-	return p.started(before)
+	return p.Trim(to)
 }
 
 // started does what is to be done when the log's start may have moved.

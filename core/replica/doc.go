@@ -32,6 +32,7 @@
 //
 //   - Nothing that the log holds is seen before it is committed. With flush.messages=1 that means on disk: the high
 //     watermark then follows fsync, and those who wait for it share one.
+//   - A partition that was never written to has no directory.
 //   - After a clean stop no partition's files are opened, and its producers are read when it is first appended to.
 //   - A partition that was damaged keeps its checkpoint entries, so that it is found damaged by the next start too.
 //   - A topic made again under its old name must not meet the old one's entries in the checkpoint files: they are

@@ -73,11 +73,13 @@ type Partition struct {
 	producers      producers
 	loaded         bool          // producers are those of the log's end
 	snapshotAt     record.Offset // of the newest producer snapshot on disk, NoOffset if there is none
+	born           bool          // there is a directory, with partition.metadata in it
 	metadataSynced bool          // partition.metadata is on disk
 	epochsUnsynced bool          // the epochs' file may not be on disk
 }
 
-// New opens the replica's log, and creates it if there is none. A log that turns out to be damaged, or cannot be read, is
+// New opens the replica's log. If there is none, the first append makes it, and its directory: a partition that nobody
+// writes to takes nothing of the disk. A log that turns out to be damaged, or cannot be read, is
 // not an error of New: the partition then answers everything with ErrStorage, and Failed says why.
 func New(o Options) *Partition {
 	p := &Partition{
@@ -111,7 +113,7 @@ func (p *Partition) open(o Options) error {
 		return err
 	}
 	so := seglog.Options{FS: p.fs, Dir: p.dir, Clean: o.Clean, RecoveryPoint: o.RecoveryPoint, LogStart: o.LogStart,
-		Files: o.Files, Now: p.now, Logger: p.logger}
+		Lazy: true, Files: o.Files, Now: p.now, Logger: p.logger}
 	if err := p.readEpochs(); err != nil {
 		return err
 	}
@@ -152,7 +154,8 @@ func (p *Partition) adopt(log *seglog.Log, found seglog.Recovered, clean, known 
 		p.logger.Warn("log was cut off behind its last whole batch", "partition", p.name, "bytes", found.TruncatedBytes,
 			"end", int64(found.EndOffset))
 	}
-	if !known {
+	p.born = known || !found.Created
+	if !known && p.born {
 		if err := p.writeIdentity(); err != nil {
 			return err
 		}

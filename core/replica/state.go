@@ -51,10 +51,22 @@ func (p *Partition) writeIdentity() error {
 	return seglog.WritePartitionMetadata(unsynced{p.fs}, p.dir, p.topicID.String())
 }
 
+// birth makes the directory, and says in it whose it is before there is anything else. mu held.
+func (p *Partition) birth() error {
+	if err := p.fs.MkdirAll(p.dir); err != nil {
+		return err
+	}
+	if err := p.writeIdentity(); err != nil {
+		return err
+	}
+	p.born = true
+	return nil
+}
+
 // syncMetadata makes partition.metadata and the leader epochs durable, which has to be done once, before the first record
 // is said to be. mu held.
 func (p *Partition) syncMetadata() error {
-	if p.metadataSynced {
+	if p.metadataSynced || !p.born {
 		return nil
 	}
 	err := syncFile(p.fs, join(p.dir, seglog.PartitionMetaFile))

@@ -44,6 +44,11 @@ func (l *Log) Append(b record.Batch) (Appended, error) {
 	if b.BaseOffset() != end && !(c.Gaps && b.BaseOffset() > end) || b.LastOffsetDelta() < 0 {
 		return Appended{}, fmt.Errorf("%w: it spans %d to %d, the log ends at %d", ErrOffset, b.BaseOffset(), b.LastOffset(), end)
 	}
+	if l.unborn {
+		if err := l.birth(); err != nil {
+			return Appended{}, err
+		}
+	}
 	var a Appended
 	if s.full(b, c, l.nowMs()) {
 		next, err := l.roll(b.BaseOffset())

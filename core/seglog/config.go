@@ -68,6 +68,9 @@ type Options struct {
 	// Epochs are the leader epochs from leader-epoch-checkpoint, by which batches found on disk are judged. Nil: not
 	// judged. Give them only if the file is made durable before the first append in a new epoch.
 	Epochs []EpochEntry
+	// Lazy leaves it to the first Append to make a directory that does not exist, and the first segment in it: a partition
+	// that nobody writes to takes nothing of the disk.
+	Lazy   bool
 	Files  *Files // nil: a bound of its own
 	Now    func() time.Time
 	Logger *slog.Logger

@@ -38,3 +38,67 @@ func TestDiscardClosesWithoutASync(t *testing.T) {
 		t.Errorf("read: %v", err)
 	}
 }
+
+func TestALazyLogTakesNothingOfTheDiskBeforeItsFirstAppend(t *testing.T) {
+	fs := faultfs.New()
+	o := seglog.Options{FS: fs, Dir: "/data/log", Lazy: true}
+	b := record.NewBuilder(nil)
+	b.Append(1, nil, []byte("x"), nil)
+	batch, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		l, r, err := seglog.Open(o, seglog.DefaultConfig())
+		if err != nil || !r.Created {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		if _, _, err := l.OffsetForTimestamp(0, 10); err != nil {
+			t.Error(err)
+		}
+		if _, ok, err := l.MaxTimestamp(); ok || err != nil {
+			t.Error(ok, err)
+		}
+		if out, err := l.ReadInto(nil, 0, 10, 100, true); len(out) != 0 || err != nil {
+			t.Error(out, err)
+		}
+		if _, err := l.Retain(0); err != nil {
+			t.Error(err)
+		}
+		if _, err := l.Flush(); err != nil {
+			t.Error(err)
+		}
+		mark, err := l.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Clean = &mark
+		if n := fs.Mutations(); n != 0 {
+			t.Fatalf("%d changes of the disk", n)
+		}
+	}
+	l, _, err := seglog.Open(o, seglog.DefaultConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fs.SetSpace(0)
+	if _, err := l.Append(batch); !errors.Is(err, seglog.ErrNoSpace) {
+		t.Errorf("on a full disk: %v", err)
+	}
+	fs.SetSpace(-1)
+	if _, err := l.Append(batch); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := fs.SyncDir("/"); err != nil {
+		t.Fatal(err)
+	}
+	fs.Restart(faultfs.LoseUnsynced, nil)
+	o.Clean = nil
+	l, r, err := seglog.Open(o, seglog.DefaultConfig())
+	if err != nil || r.Created || l.EndOffset() != 1 {
+		t.Errorf("after a power cut: %+v, %v", r, err)
+	}
+}

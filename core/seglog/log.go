@@ -21,7 +21,8 @@ type Log struct {
 	closed bool // guarded by life
 
 	// mu is held by whatever changes the list of segments or the active segment's end.
-	mu sync.Mutex
+	mu     sync.Mutex
+	unborn bool // there are no files yet; guarded by mu
 
 	segments atomic.Pointer[[]*segment] // ascending, never empty; replaced, never changed
 	start    atomic.Int64               // log start offset; stored under mu

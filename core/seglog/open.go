@@ -76,6 +76,9 @@ func (l *Log) listFiles() ([]record.Offset, error) {
 		if m := l.o.Clean; m != nil && m.Size > 0 {
 			return nil, &DamageError{File: l.o.Dir, Why: "it is gone"}
 		}
+		if l.unborn = l.o.Lazy; l.unborn {
+			return nil, nil
+		}
 		return nil, l.makeDir()
 	}
 	if err != nil {
@@ -110,28 +113,56 @@ func (l *Log) makeDir() error {
 
 // create makes the first segment of a log.
 func (l *Log) create(start record.Offset) error {
-	s, err := l.createSegment(start)
-	if err != nil {
-		return err
+	s := newSegment(l, start, 0)
+	s.loaded.Store(true)
+	if !l.unborn {
+		var err error
+		if s, err = l.createSegment(start); err != nil {
+			return err
+		}
 	}
 	l.setList([]*segment{s})
 	l.flush.point.Store(int64(start))
 	return nil
 }
 
+// birth makes the directory and the first segment's file of a log that was opened lazily. mu held.
+func (l *Log) birth() error {
+	err := l.makeDir()
+	if err == nil {
+		err = l.makeFile(l.active().path())
+	}
+	if isNoSpace(err) {
+		return fmt.Errorf("seglog: making %s: %w: %w", l.o.Dir, ErrNoSpace, err)
+	}
+	if err != nil {
+		return l.fail(err)
+	}
+	l.unborn = false
+	return nil
+}
+
 // createSegment makes an empty segment. Its index files come into being when there is something to write to them.
 func (l *Log) createSegment(base record.Offset) (*segment, error) {
 	s := newSegment(l, base, 0)
-	f, err := l.o.FS.Open(s.path(), os.O_RDWR|os.O_CREATE|os.O_EXCL)
-	if err != nil {
-		return nil, err
-	}
-	if err := f.Close(); err != nil {
+	if err := l.makeFile(s.path()); err != nil {
 		return nil, err
 	}
 	s.loaded.Store(true)
-	l.flush.dir.Store(true)
 	return s, nil
+}
+
+// makeFile makes an empty file, which must not exist.
+func (l *Log) makeFile(path string) error {
+	f, err := l.o.FS.Open(path, os.O_RDWR|os.O_CREATE|os.O_EXCL)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	l.flush.dir.Store(true)
+	return nil
 }
 
 // statSegments makes the list of segments from their names and sizes.
