@@ -12,12 +12,14 @@ func FuzzCompile(f *testing.F) {
 	for _, name := range []string{"pass", "trap-hundredth", "flood", "hog", "abort", "spin-start", "bad-rows"} {
 		f.Add(guest(f, name))
 	}
+	host := New(Config{}) // without a folder that would fill up
+	defer host.Close(context.Background())
 	f.Fuzz(func(t *testing.T, wasm []byte) {
 		s, err := check(wasm, defaultMemoryBytes)
 		if err != nil {
 			return
 		}
-		compiled, err := shared.compiled(context.Background(), s.wasm)
+		compiled, err := host.compiled(context.Background(), s.wasm)
 		if err == nil {
 			err = compiled.Close(context.Background())
 		}

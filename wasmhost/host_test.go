@@ -17,9 +17,14 @@ import (
 var shared *Host
 
 func TestMain(m *testing.M) {
-	shared = New(Config{})
+	dir, err := os.MkdirTemp("", "millrun-wasmhost-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	shared = New(Config{CacheDir: dir})
 	code := m.Run()
-	if err := shared.Close(context.Background()); err != nil {
+	if err := errors.Join(shared.Close(context.Background()), os.RemoveAll(dir)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}

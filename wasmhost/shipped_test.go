@@ -13,6 +13,9 @@ import (
 
 func shipped(t testing.TB, name string) []byte {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("compiling a plain-Go guest takes a second, and a minute under the race detector: not with -short")
+	}
 	b, ok := plugins.Module(name)
 	if !ok {
 		t.Fatalf("no module %s", name)
