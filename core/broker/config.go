@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"strconv"
@@ -62,12 +63,20 @@ type endpoint struct {
 }
 
 // check reads the settings and refuses what would expose the broker.
-func (c Config) check() (*plan, error) {
+func (c Config) check() (_ *plan, err error) {
 	p := &plan{Config: c}
 	if p.Logger == nil {
 		p.Logger = slog.New(slog.DiscardHandler)
 	}
-	settings, warnings, err := config.ParseBroker(c.Settings)
+	if err := p.chooseDir(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil && p.ephemeral {
+			os.Remove(p.DataDir) // made above, and empty
+		}
+	}()
+	settings, warnings, err := config.ParseBroker(p.described())
 	if err != nil {
 		return nil, err
 	}
@@ -89,10 +98,22 @@ func (c Config) check() (*plan, error) {
 			return nil, err
 		}
 	}
-	if err := p.advertise(listener); err != nil {
-		return nil, err
+	return p, p.advertise(listener)
+}
+
+// described are the settings given, with those that fields of the Config stand for: DescribeConfigs shows them too.
+func (p *plan) described() map[string]string {
+	all := maps.Clone(p.Settings)
+	if all == nil {
+		all = map[string]string{}
 	}
-	return p, p.chooseDir()
+	if all["log.dirs"] == "" && all["log.dir"] == "" {
+		all["log.dirs"] = p.DataDir
+	}
+	if _, port, err := net.SplitHostPort(p.Kafka); err == nil && port != "0" {
+		all["listeners"] = "PLAINTEXT://" + p.Kafka
+	}
+	return all
 }
 
 // listenSetting reads the one listener that the setting "listeners" names.
