@@ -102,3 +102,17 @@ func fillWithoutSnapshot(b *testing.B, dir string, n int) {
 	<-l.stopped
 	l.release()
 }
+
+func BenchmarkIdlePoll(b *testing.B) {
+	l, err := Open(b.Context(), quiet(b.TempDir()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		if more, err := l.node.hasLogAfter(1); more || err != nil {
+			b.Fatal(more, err)
+		}
+	}
+}

@@ -20,6 +20,8 @@ const (
 	maxMessageSize = meta.MaxCommandSize + 64<<10
 	// maxBatch bounds how many changes share a message.
 	maxBatch = 1000
+	// maxRead bounds how many messages of a stream are asked for at once.
+	maxRead = 512
 
 	pollInterval   = 250 * time.Millisecond // how long a lost notice goes unnoticed
 	resendAfter    = time.Second            // an append that nobody has answered

@@ -74,8 +74,8 @@ func (l *Log) Module(ctx context.Context, sha string) ([]byte, error) {
 	if info.NUID == "" || info.Deleted {
 		return nil, fmt.Errorf("%w: %s", ErrNoModule, sha)
 	}
-	if info.Size > MaxModuleSize {
-		return nil, fmt.Errorf("%w: %s has %d bytes", ErrBadModule, sha, info.Size)
+	if info.Size > MaxModuleSize || info.Chunks >= maxRead {
+		return nil, fmt.Errorf("%w: %s has %d bytes in %d pieces", ErrBadModule, sha, info.Size, info.Chunks)
 	}
 	b := make([]byte, 0, info.Size)
 	req := getRequest{Seq: 1, NextFor: "$O." + bucket + ".C." + info.NUID, Batch: int(info.Chunks) + 1}

@@ -59,7 +59,8 @@ func startNode(dir string, id meta.NodeID, logger *slog.Logger) (*node, error) {
 		return nil, fmt.Errorf("metadata log %s: JetStream did not start: %s", dir, n.log.complaints())
 	}
 	n.conn, err = nats.Connect("", nats.InProcessServer(n.srv), nats.Name("millrun"), nats.NoReconnect(),
-		nats.Nkey(public, key.Sign), nats.Timeout(requestTimeout), nats.ErrorHandler(n.asyncError))
+		nats.Nkey(public, key.Sign), nats.Timeout(requestTimeout), nats.ErrorHandler(n.asyncError),
+		nats.SyncQueueLen(2*maxRead)) // each read makes a queue: the default's 65,536 places are half a megabyte
 	if err != nil {
 		n.close()
 		return nil, fmt.Errorf("metadata log: connect: %w", err)
@@ -199,7 +200,7 @@ func (n *node) get(stream string, req getRequest, fn func(*nats.Msg) error) erro
 // readLog calls fn for each message of the log from seq on, up to the end or a bounded number; more says that there may
 // be more.
 func (n *node) readLog(seq uint64, fn func(message) error) (more bool, err error) {
-	return n.readSome(seq, 512, fn)
+	return n.readSome(seq, maxRead, fn)
 }
 
 func (n *node) readSome(seq uint64, batch int, fn func(message) error) (more bool, err error) {
