@@ -40,9 +40,10 @@ func testSettings(t testing.TB, set map[string]string) *config.BrokerSettings {
 	return s
 }
 
-func topicConfig(t testing.TB, set map[string]string) config.TopicConfig {
+func topicConfig(t testing.TB, set map[string]string) *config.TopicConfig {
 	t.Helper()
-	return config.TopicSettings(testSettings(t, nil), set)
+	c := config.TopicSettings(testSettings(t, nil), set)
+	return &c
 }
 
 var testTopicID = meta.NewTopicID([16]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16})

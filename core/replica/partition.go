@@ -23,9 +23,9 @@ type Options struct {
 	Topic   string
 	TopicID meta.TopicID
 	ID      int32
-	Node    meta.NodeID    // this broker
-	State   meta.Partition // as the metadata has it
-	Config  config.TopicConfig
+	Node    meta.NodeID         // this broker
+	State   meta.Partition      // as the metadata has it
+	Config  *config.TopicConfig // shared, and not changed
 
 	// Clean, RecoveryPoint and LogStart are what the last stop and the last checkpoint have left, as seglog.Options
 	// explains them.
@@ -96,7 +96,7 @@ func New(o Options) *Partition {
 		p.logger = slog.New(slog.DiscardHandler)
 	}
 	p.dir = join(o.Dir, p.name)
-	p.settings.Store(&o.Config)
+	p.settings.Store(o.Config)
 	r := roleOf(&o.State, o.Node)
 	p.role.Store(&r)
 	if err := p.open(o); err != nil {
@@ -121,14 +121,14 @@ func (p *Partition) open(o Options) error {
 	if o.Clean != nil { // else the file may be older than the log
 		so.Epochs = p.epochs.list
 	}
-	log, found, err := seglog.Open(so, logConfig(&o.Config))
+	log, found, err := seglog.Open(so, logConfig(o.Config))
 	if err != nil {
 		return err
 	}
 	if err := p.adopt(log, found, o.Clean != nil, known); err != nil {
 		return errors.Join(err, closeLog(log))
 	}
-	if durable(&o.Config) && log.RecoveryPoint() < found.EndOffset {
+	if durable(o.Config) && log.RecoveryPoint() < found.EndOffset {
 		if _, err := log.Flush(); err != nil {
 			return errors.Join(err, closeLog(log))
 		}
@@ -194,13 +194,13 @@ func (p *Partition) ID() int32             { return p.id }
 // Config is the topic's settings. Do not change it.
 func (p *Partition) Config() *config.TopicConfig { return p.settings.Load() }
 
-// SetConfig makes the topic's settings those of c.
-func (p *Partition) SetConfig(c config.TopicConfig) {
-	p.settings.Store(&c)
+// SetConfig makes the topic's settings those of c, which must not be changed afterwards.
+func (p *Partition) SetConfig(c *config.TopicConfig) {
+	p.settings.Store(c)
 	if p.log == nil {
 		return
 	}
-	if err := p.log.SetConfig(logConfig(&c)); err != nil {
+	if err := p.log.SetConfig(logConfig(c)); err != nil {
 		p.logger.Error("log cannot take the topic's settings", "partition", p.name, "error", err)
 	}
 	p.advance() // flush.messages may have been what the high watermark waited for

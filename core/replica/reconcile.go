@@ -43,9 +43,10 @@ func (s *Store) Reconcile(old, img *meta.Image) {
 
 // opening is a partition that is to be opened.
 type opening struct {
-	topic *meta.Topic
-	state *meta.Partition
-	parts []*Partition // where it goes
+	topic  *meta.Topic
+	state  *meta.Partition
+	config *config.TopicConfig
+	parts  []*Partition // where it goes
 }
 
 // update takes a topic's new state into account, and returns the partitions to be opened for it, which are served once
@@ -56,13 +57,13 @@ func (s *Store) update(before, after *meta.Topic) []opening {
 	if known {
 		copy(parts, h.parts)
 	}
-	c := config.TopicSettings(s.Settings(), after.Configs)
+	c := s.topicConfig(after)
 	var opens []opening
 	for i := range after.Partitions {
 		state := &after.Partitions[i]
 		switch p := parts[i]; {
 		case p == nil && state.HasReplica(s.cfg.NodeID):
-			opens = append(opens, opening{after, state, parts})
+			opens = append(opens, opening{after, state, c, parts})
 		case p != nil && !state.HasReplica(s.cfg.NodeID):
 			parts[i] = nil
 			s.remove(p)
@@ -77,6 +78,12 @@ func (s *Store) update(before, after *meta.Topic) []opening {
 		s.publish(&hosted{after, parts})
 	}
 	return opens
+}
+
+// topicConfig is one value for all of a topic's partitions.
+func (s *Store) topicConfig(t *meta.Topic) *config.TopicConfig {
+	c := config.TopicSettings(s.Settings(), t.Configs)
+	return &c
 }
 
 func (s *Store) publish(h *hosted) {
@@ -95,7 +102,7 @@ func (s *Store) openAll(opens []opening) {
 		}
 	}
 	inParallel(max(2, runtime.GOMAXPROCS(0)), opens, func(o opening) {
-		o.parts[o.state.ID] = s.openPartition(o.topic, o.state)
+		o.parts[o.state.ID] = s.openPartition(o.topic, o.state, o.config)
 	})
 	for i, o := range opens {
 		if i+1 == len(opens) || opens[i+1].topic != o.topic {
@@ -104,11 +111,11 @@ func (s *Store) openAll(opens []opening) {
 	}
 }
 
-func (s *Store) openPartition(t *meta.Topic, state *meta.Partition) *Partition {
+func (s *Store) openPartition(t *meta.Topic, state *meta.Partition, c *config.TopicConfig) *Partition {
 	k := seglog.TopicPartition{Topic: t.Name, Partition: state.ID}
 	o := Options{
 		FS: s.fs, Dir: s.cfg.Dir, Topic: t.Name, TopicID: t.ID, ID: state.ID, Node: s.cfg.NodeID, State: *state,
-		Config: config.TopicSettings(s.Settings(), t.Configs), Files: s.files, Now: s.cfg.Now, Logger: s.cfg.Logger,
+		Config: c, Files: s.files, Now: s.cfg.Now, Logger: s.cfg.Logger,
 		Later: s.upkeep.flushLater,
 	}
 	if !s.reconciled.Load() {
@@ -166,7 +173,7 @@ func (s *Store) takeSettings(old, img *meta.Image) {
 	}
 	s.settings.Store(s.cfg.Settings.WithDynamic(cluster, own))
 	s.byName.all(func(_ string, h *hosted) {
-		c := config.TopicSettings(s.Settings(), h.topic.Configs)
+		c := s.topicConfig(h.topic)
 		for _, p := range h.parts {
 			if p != nil {
 				p.SetConfig(c)
