@@ -91,30 +91,34 @@ func TestSequencesAreCheckedAsKafkaDoes(t *testing.T) {
 	}
 }
 
-func TestARepetitionIsKnownAfterEveryKindOfStop(t *testing.T) {
-	steps := []step{
-		{"2 again", 0, 1, 2, nil, 1, true}, {"6 again", 0, 8, 1, nil, 8, true}, {"1 is forgotten", 0, 0, 1, ErrOutOfOrderSequence, 0, false},
-	}
-	fill := func(p *Partition) {
-		runSteps(t, p, []step{
-			{"1", 0, 0, 1, nil, 0, false}, {"2", 0, 1, 2, nil, 0, false}, {"3", 0, 3, 1, nil, 0, false},
-			{"4", 0, 4, 1, nil, 0, false}, {"5", 0, 5, 3, nil, 0, false}, {"6", 0, 8, 1, nil, 0, false},
-		})
-	}
+// sixBatches fills a partition, of which afterSix must then hold.
+func sixBatches(t *testing.T, p *Partition) {
+	t.Helper()
+	runSteps(t, p, []step{
+		{"1", 0, 0, 1, nil, 0, false}, {"2", 0, 1, 2, nil, 0, false}, {"3", 0, 3, 1, nil, 0, false},
+		{"4", 0, 4, 1, nil, 0, false}, {"5", 0, 5, 3, nil, 0, false}, {"6", 0, 8, 1, nil, 0, false},
+	})
+}
+
+var afterSix = []step{
+	{"2 again", 0, 1, 2, nil, 1, true}, {"6 again", 0, 8, 1, nil, 8, true}, {"1 is forgotten", 0, 0, 1, ErrOutOfOrderSequence, 0, false},
+}
+
+func TestARepetitionIsKnownAfterACleanStop(t *testing.T) {
 	t.Run("a clean one", func(t *testing.T) {
 		o := testOptions(t, nil)
 		p := New(o)
-		fill(p)
+		sixBatches(t, p)
 		for range 3 {
 			p = reopen(t, p, o)
-			runSteps(t, p, steps)
+			runSteps(t, p, afterSix)
 		}
 		p.Abandon()
 	})
 	t.Run("a clean one without the snapshot", func(t *testing.T) {
 		o := testOptions(t, nil)
 		p := New(o)
-		fill(p)
+		sixBatches(t, p)
 		mark, err := p.Close()
 		if err != nil {
 			t.Fatal(err)
@@ -124,13 +128,13 @@ func TestARepetitionIsKnownAfterEveryKindOfStop(t *testing.T) {
 		}
 		o.Clean = mark
 		p = New(o)
-		runSteps(t, p, steps)
+		runSteps(t, p, afterSix)
 		p.Abandon()
 	})
 	t.Run("a clean one with a damaged snapshot", func(t *testing.T) {
 		fs, o := faultOptions(t, nil)
 		p := New(o)
-		fill(p)
+		sixBatches(t, p)
 		mark, err := p.Close()
 		if err != nil {
 			t.Fatal(err)
@@ -144,24 +148,27 @@ func TestARepetitionIsKnownAfterEveryKindOfStop(t *testing.T) {
 		fs.WriteFile(name, b)
 		o.Clean = mark
 		p = New(o)
-		runSteps(t, p, steps)
+		runSteps(t, p, afterSix)
 	})
+}
+
+func TestARepetitionIsKnownAfterACrash(t *testing.T) {
 	t.Run("a crash", func(t *testing.T) {
 		fs, o := faultOptions(t, nil)
-		fill(New(o))
+		sixBatches(t, New(o))
 		fs.Restart(faultfs.LoseNothing, nil)
-		runSteps(t, New(o), steps)
+		runSteps(t, New(o), afterSix)
 	})
 	t.Run("a crash after rolls", func(t *testing.T) {
 		fs, o := faultOptions(t, map[string]string{"internal.segment.bytes": "200"})
 		p := New(o)
-		fill(p)
+		sixBatches(t, p)
 		if err := p.Flush(); err != nil {
 			t.Fatal(err)
 		}
 		o.RecoveryPoint = p.RecoveryPoint()
 		fs.Restart(faultfs.LoseNothing, nil)
-		runSteps(t, New(o), steps)
+		runSteps(t, New(o), afterSix)
 	})
 }
 

@@ -174,7 +174,10 @@ func (s *segment) seal() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.loaded.Load() {
-		s.addTime()
+		// A log shorter than an index interval gets no index at all: Kafka's tools do not read one of the two alone.
+		if s.index.count() > 0 {
+			s.addTime()
+		}
 		s.save()
 	}
 }

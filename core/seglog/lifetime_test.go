@@ -102,3 +102,27 @@ func TestALazyLogTakesNothingOfTheDiskBeforeItsFirstAppend(t *testing.T) {
 		t.Errorf("after a power cut: %+v, %v", r, err)
 	}
 }
+
+func TestALogShorterThanAnIndexIntervalGetsNoIndex(t *testing.T) {
+	fs := faultfs.New()
+	l, _, err := seglog.Open(seglog.Options{FS: fs, Dir: "/log"}, seglog.DefaultConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := record.NewBuilder(nil)
+	b.Append(1, nil, []byte("x"), nil)
+	batch, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Append(batch); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// kafka-dump-log fails on a time index without an offset index beside it.
+	if names, err := fs.ReadDir("/log"); err != nil || len(names) != 1 {
+		t.Errorf("%v, %v", names, err)
+	}
+}
