@@ -14,6 +14,9 @@ const (
 	wholeBytes = 256 << 10
 	// maxSectionBytes bounds what one batch may expand to.
 	maxSectionBytes = 64 << 20
+	// minRecordBytes is the smallest record there is: seven fields of one byte. A header that says more is lying, and must
+	// not size anything.
+	minRecordBytes = 7
 )
 
 // chunk is what one call of the guest gets: records that follow each other in one batch.

@@ -56,6 +56,7 @@ type Deployments struct {
 	slots    map[string]*slot     // guarded by mu
 	prepared map[string]*prepared // guarded by mu: by name, programs of a deploy that is under way
 	closed   bool                 // guarded by mu
+	changed  chan struct{}        // guarded by mu: closed, and replaced, when a slot has begun or ended a worker
 	running  sync.WaitGroup       // of slots
 }
 
@@ -68,7 +69,7 @@ type prepared struct {
 
 // New returns Deployments that runs nothing until the first Reconcile.
 func New(c Config) *Deployments {
-	d := &Deployments{node: node{Config: c}, slots: make(map[string]*slot), prepared: make(map[string]*prepared)}
+	d := &Deployments{node: node{Config: c}, slots: make(map[string]*slot), prepared: make(map[string]*prepared), changed: make(chan struct{})}
 	d.logs = newGuestLogs(c.Caller, c.Sink, c.Logger)
 	return d
 }
@@ -159,6 +160,8 @@ func (d *Deployments) follow(name string, s *slot) {
 		}
 		d.mu.Lock()
 		s.worker = worker
+		close(d.changed)
+		d.changed = make(chan struct{})
 		d.mu.Unlock()
 	}
 }
@@ -228,22 +231,29 @@ func (d *Deployments) change(ctx context.Context, name string, decide func(*meta
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	deployment, _ := img.Deployment(name)
-	for ctx.Err() == nil && !d.settled(name, deployment) {
-		sleep(ctx, time.Millisecond)
+	for {
+		settled, changed := d.settled(name, deployment)
+		if settled {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
 	}
-	return nil
 }
 
 func unknownDeployment(name string) error {
 	return refuse(ErrUnknown, "there is no deployment %s", name)
 }
 
-// settled tells whether no worker runs that is not meant to.
-func (d *Deployments) settled(name string, want *meta.Deployment) bool {
+// settled tells whether no worker runs that is not meant to, and which channel is closed when that may be otherwise.
+func (d *Deployments) settled(name string, want *meta.Deployment) (bool, <-chan struct{}) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.slots[name]
-	return s == nil || s.worker == nil || want != nil && s.worker.deployment.ChangedSeq == want.ChangedSeq
+	return s == nil || s.worker == nil || want != nil && s.worker.deployment.ChangedSeq == want.ChangedSeq, d.changed
 }
 
 // Close has all members of this node leave their groups, and returns when nothing runs any more or ctx ends.

@@ -40,6 +40,7 @@ type memberConfig struct {
 	partitionCount    func(topic string) int32
 	startOf           func(tp TopicPartition) record.Offset // where to begin if nothing is committed
 	joined            func()                                // the member has an assignment
+	hindered          func(err error)                       // it cannot join and tries again
 	logger            *slog.Logger
 }
 
@@ -92,6 +93,7 @@ func (m *member) run(ctx context.Context) {
 		case ctx.Err() == nil:
 			failures++
 			m.logger.Warn("the group cannot be joined yet", "group", m.group, "attempt", failures, "error", err)
+			m.hindered(err)
 			sleep(ctx, backoff(failures))
 		}
 	}
@@ -158,7 +160,7 @@ func (m *member) heartbeat(ctx context.Context) error {
 // forget gives up everything without a commit, as somebody else may have it already. The member id stays unless the group
 // does not know it.
 func (m *member) forget(why error) {
-	if !errors.Is(why, codeIllegalGeneration) {
+	if errors.Is(why, codeUnknownMember) || errors.Is(why, codeFencedInstance) {
 		m.id = ""
 	}
 	m.identity.Store(nil)

@@ -21,6 +21,8 @@ const (
 	commitRetry = 100 * time.Millisecond
 	// durableTimeout bounds the wait for outputs to become durable.
 	durableTimeout = 10 * time.Second
+	// longRest is how long a processor waits that has nothing to wait for but a signal.
+	longRest = time.Hour
 )
 
 // partition is an input partition in the hands of a processor.
@@ -159,7 +161,11 @@ func (p *processor) dirty() bool { return slices.ContainsFunc(p.parts, (*partiti
 
 // rest waits until there may be something to do.
 func (p *processor) rest(ctx context.Context) {
-	timer := time.NewTimer(p.untilDue(time.Now()))
+	due := p.untilDue(time.Now())
+	if due >= longRest {
+		p.shrink()
+	}
+	timer := time.NewTimer(due)
 	defer timer.Stop()
 	select {
 	case f := <-p.calls:
@@ -173,9 +179,14 @@ func (p *processor) rest(ctx context.Context) {
 	}
 }
 
+// shrink gives back memory that only work needs: a node may have many deployments, most of them idle.
+func (p *processor) shrink() {
+	p.buf, p.section, p.headers, p.chunks, p.outputs.free = nil, nil, nil, chunker{}, nil
+}
+
 // untilDue is how long it is to the next retry or commit.
 func (p *processor) untilDue(now time.Time) time.Duration {
-	due := time.Hour
+	due := longRest
 	if !p.suspended && !p.halted {
 		for _, part := range p.parts {
 			if part.retryAt.After(now) {

@@ -172,16 +172,26 @@ func (d *Deployments) describePartitions(ctx context.Context, deployment *meta.D
 func (d *Deployments) describeMembers(ctx context.Context, deployment *meta.Deployment) ([]MemberStatus, error) {
 	req := kmsg.NewPtrDescribeGroupsRequest()
 	req.Groups = []string{deployment.Group}
-	resp, err := request[*kmsg.DescribeGroupsResponse](ctx, d.requester(deployment.Name), versionDescribeGroups, req)
+	var groups []kmsg.DescribeGroupsResponseGroup
+	err := patiently(ctx, func() error {
+		resp, err := request[*kmsg.DescribeGroupsResponse](ctx, d.requester(deployment.Name), versionDescribeGroups, req)
+		if err != nil {
+			return err
+		}
+		groups = resp.Groups
+		for _, g := range groups {
+			if err := check(g.ErrorCode); err != nil {
+				return fmt.Errorf("group %s: %w", g.Group, err)
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
 	out := []MemberStatus{}
 	local := fmt.Sprintf("%s-%d-", clientID(deployment.Name), d.NodeID)
-	for _, g := range resp.Groups {
-		if err := check(g.ErrorCode); err != nil {
-			return nil, fmt.Errorf("group %s: %w", g.Group, err)
-		}
+	for _, g := range groups {
 		for _, m := range g.Members {
 			status := MemberStatus{ID: m.MemberID, Client: m.ClientID, Host: m.ClientHost, Partitions: []MemberPartition{}}
 			status.Local = m.InstanceID != nil && strings.HasPrefix(*m.InstanceID, local)

@@ -92,6 +92,9 @@ func (p *processor) batch(ctx context.Context, part *partition, b record.Batch) 
 	if b.Codec() != record.CodecNone {
 		p.section = keep(section)
 	}
+	if err == nil && int(b.NumRecords()) > len(section)/minRecordBytes {
+		err = fmt.Errorf("%w: %d records in %d bytes", record.ErrInvalid, b.NumRecords(), len(section))
+	}
 	if err != nil {
 		return false, p.damaged(part, b, err)
 	}

@@ -67,6 +67,15 @@ func (w *worker) running() {
 	}
 }
 
+// hindered tells why the deployment does not run yet. Once it has run, its log tells.
+func (w *worker) hindered(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.state == "" {
+		w.reason = err.Error()
+	}
+}
+
 // halt marks the deployment as unable to go on. It does not block; only the first reason counts.
 func (w *worker) halt(failed bool, reason string) {
 	w.mu.Lock()
@@ -93,7 +102,6 @@ func (w *worker) run(ctx context.Context, program Program) {
 	}
 	select {
 	case <-w.halted:
-		w.logger.Error("the deployment cannot go on", "reason", w.reason)
 		w.recordHalt(ctx)
 	default:
 	}
@@ -113,9 +121,7 @@ func (w *worker) load(ctx context.Context) Program {
 			}
 			return nil
 		}
-		w.mu.Lock()
-		w.reason = fmt.Sprintf("the module cannot be fetched: %v", err)
-		w.mu.Unlock()
+		w.hindered(fmt.Errorf("the module cannot be fetched: %w", err))
 		w.logger.Warn("module cannot be fetched yet", "sha256", w.deployment.Module.SHA256, "attempt", attempt, "error", err)
 		if sleep(ctx, backoff(attempt)); ctx.Err() != nil {
 			return nil
@@ -166,7 +172,7 @@ func (w *worker) newMember(index int, instances *pool) *member {
 	topics := slices.Sorted(slices.Values(d.Inputs))
 	m := newMember(memberConfig{
 		group: d.Group, instanceID: w.instanceID(d.Name, index), topics: topics, requester: w.requester(d.Name),
-		partitionCount: w.partitionCount, startOf: w.startOf, joined: w.running, logger: w.logger,
+		partitionCount: w.partitionCount, startOf: w.startOf, joined: w.running, hindered: w.hindered, logger: w.logger,
 	})
 	m.proc = newProcessor(processorConfig{
 		source: w.Source, sink: w.Sink, pool: instances, filter: instances.program.Filter(), wants: instances.program.Wants(),
@@ -203,6 +209,7 @@ func (w *worker) topicsChanged() {
 // somebody has changed the deployment since.
 func (w *worker) recordHalt(ctx context.Context) {
 	state, reason := w.status()
+	w.logger.Error("the deployment cannot go on", "state", state, "reason", reason)
 	for attempt := 1; ctx.Err() == nil; attempt++ {
 		_, err := w.Cluster.Change(ctx, func(img *meta.Image) (meta.Command, error) {
 			d, ok := img.Deployment(w.deployment.Name)
