@@ -76,14 +76,12 @@ func (b *Broker) Close(ctx context.Context) error {
 		return nil
 	}
 	var errs []error
+	// Neither a module that is being compiled nor a guest that does not end may take the time that the partitions need.
 	if b.admin != nil {
-		errs = append(errs, b.admin.Close(ctx))
+		errs = append(errs, withHalf(ctx, b.admin.Close))
 	}
 	if b.deployments != nil {
-		// A guest that does not end must not take the time that the partitions need.
-		half, cancel := halfOf(ctx)
-		errs = append(errs, b.deployments.Close(half))
-		cancel()
+		errs = append(errs, withHalf(ctx, b.deployments.Close))
 	}
 	if b.server != nil {
 		errs = append(errs, b.server.Close(ctx))
@@ -109,13 +107,14 @@ func (b *Broker) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// halfOf is a context with half of the time that ctx has left.
-func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return context.WithCancel(ctx)
+// withHalf calls fn with half of the time that ctx has left.
+func withHalf(ctx context.Context, fn func(context.Context) error) error {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
+		defer cancel()
 	}
-	return context.WithTimeout(ctx, time.Until(deadline)/2)
+	return fn(ctx)
 }
 
 // stats are the broker's numbers for the metrics.

@@ -112,7 +112,7 @@ func (w *worker) load(ctx context.Context) Program {
 	for attempt := 1; ; attempt++ {
 		wasm, err := w.Modules.Module(ctx, w.deployment.Module.SHA256)
 		if err == nil {
-			program, err := w.Runner(ctx, specOf(w.deployment, wasm))
+			program, err := w.compile(ctx, wasm)
 			if err == nil {
 				return program
 			}
@@ -126,6 +126,31 @@ func (w *worker) load(ctx context.Context) Program {
 		if sleep(ctx, backoff(attempt)); ctx.Err() != nil {
 			return nil
 		}
+	}
+}
+
+// compile runs the Runner. A compiler does not look at its context: whoever stops the worker meanwhile does not wait for
+// it, and the program is closed when it comes.
+func (w *worker) compile(ctx context.Context, wasm []byte) (Program, error) {
+	type outcome struct {
+		program Program
+		err     error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		program, err := w.Runner(ctx, specOf(w.deployment, wasm))
+		done <- outcome{program, err}
+	}()
+	select {
+	case o := <-done:
+		return o.program, o.err
+	case <-ctx.Done():
+		go func() {
+			if o := <-done; o.program != nil {
+				_ = o.program.Close(context.Background()) // nobody has seen it
+			}
+		}()
+		return nil, ctx.Err()
 	}
 }
 
