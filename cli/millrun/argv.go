@@ -12,7 +12,7 @@ import (
 // the first argument and knows a command's flags only behind its name. What follows "--" stays as it is. A flag that
 // no command knows is left in its place, so that the parser complains about it by name.
 func reorder(app *cli.App, argv []string) []string {
-	if len(argv) == 0 {
+	if len(argv) == 0 || argv[len(argv)-1] == completionWord { // the shell's own word has to stay the last
 		return argv
 	}
 	path, rest, early := []string{argv[0]}, argv[1:], []string(nil)

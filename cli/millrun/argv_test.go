@@ -4,6 +4,8 @@ package main
 
 import (
 	"io"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +31,35 @@ func TestFlagsMayStandBeforeOrAfterArguments(t *testing.T) {
 	} {
 		if got := reorder(app, strings.Fields(given)); !slices.Equal(got, strings.Fields(want)) {
 			t.Errorf("%s\n  becomes %s\n  not     %s", given, strings.Join(got, " "), want)
+		}
+	}
+}
+
+func TestAShellCanCompleteVerbsAndFlags(t *testing.T) {
+	for line, want := range map[string][]string{
+		"millrun":                      {"topic", "wasm", "completion"},
+		"millrun topic":                {"create", "delete"},
+		"millrun topic create --parti": {"--partitions"},
+		"millrun wasm deploy --creat":  {"--create-outputs"},
+	} {
+		// As a process: the library looks at the process's own arguments.
+		cmd := exec.Command(os.Args[0], append(strings.Fields(line)[1:], completionWord)...)
+		cmd.Env = append(os.Environ(), asMain+"=1")
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		offered := strings.Fields(string(out))
+		for _, w := range want {
+			if !slices.Contains(offered, w) {
+				t.Errorf("%s: %q is not among what is offered: %q", line, w, offered)
+			}
+		}
+	}
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		var out strings.Builder
+		if code := run(t.Context(), []string{"millrun", "completion", shell}, strings.NewReader(""), &out, io.Discard); code != 0 || !strings.Contains(out.String(), "millrun") {
+			t.Errorf("completion %s: exit %d: %q", shell, code, out.String())
 		}
 	}
 }

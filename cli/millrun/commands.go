@@ -16,6 +16,7 @@ func commands() []*cli.Command {
 		groupCommand(),
 		wasmCommand(),
 		logCommand(),
+		completionCommand(),
 		versionCommand(),
 	}
 }
