@@ -128,6 +128,7 @@ func (h *Handler) appendPart(r *server.Request, acks int16, at place, records []
 	if err != nil {
 		return h.refused(out, at, err)
 	}
+	h.traffic.produced.Add(uint64(len(b)))
 	out.appended = done
 	if acks != 0 && !p.AckedNow(done.Last, acks) {
 		out.replica = p

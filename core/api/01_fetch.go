@@ -302,6 +302,7 @@ func (h *Handler) finishFetch(r *server.Request, q *fetchRequest) server.Respons
 		}
 		session = q.session.id
 	}
+	h.traffic.fetched.Add(uint64(q.read))
 	out := fetchWriter{q: q, buf: beginResponse(r, 256+64*len(q.parts)+min(q.read, copyBelow))}
 	out.response.Frame = out.buf
 	out.buf.B = appendFetchHead(out.buf.B, r.Version, codeNone, session)

@@ -51,6 +51,7 @@ type Handler struct {
 	fetchMaxWait  time.Duration
 	maxTags       uint64
 	producerIDs   *producerIDs
+	traffic       traffic
 }
 
 // New returns a handler that answers at once.
@@ -139,6 +140,7 @@ func (h *Handler) Inspect(key, version int16) server.Shape {
 // Handle implements [server.Handler].
 func (h *Handler) Handle(ctx context.Context, r *server.Request) server.Pending {
 	a := h.lookup(r.Key)
+	h.traffic.requests.Add(1)
 	if r.Version < a.min || r.Version > a.max {
 		return server.Ready(server.Response{Frame: h.encode(r, unsupportedApiVersions(a))})
 	}

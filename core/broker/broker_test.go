@@ -150,3 +150,18 @@ func TestTheDescribedBrokerIsTheOneThatRuns(t *testing.T) {
 		t.Errorf("log.dirs=%s, num.partitions=%s", values["log.dirs"], values["num.partitions"])
 	}
 }
+
+func TestTheMetricsCountWhatClientsDid(t *testing.T) {
+	b := startTest(t, Config{})
+	client := testClient(t, b, kgo.ConsumeTopics("t"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err := client.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Value: make([]byte, 1000)}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	if f := client.PollFetches(t.Context()); f.NumRecords() != 1 {
+		t.Fatalf("one record was produced, %d fetched: %v", f.NumRecords(), f.Err())
+	}
+	s := b.stats()
+	if s.Topics != 1 || s.Partitions == 0 || s.Connections == 0 || s.RequestsTotal < 3 || s.ProducedBytesTotal < 61 || s.FetchedBytesTotal < 61 {
+		t.Errorf("one record was produced and fetched: %+v", s)
+	}
+}

@@ -121,6 +121,8 @@ func withHalf(ctx context.Context, fn func(context.Context) error) error {
 func (b *Broker) stats() admin.Stats {
 	image := b.log.Image()
 	s := admin.Stats{Topics: image.NumTopics(), Connections: b.server.Connections(), MemoryReserved: b.server.QueuedBytes()}
+	traffic := b.handler.Traffic()
+	s.RequestsTotal, s.ProducedBytesTotal, s.FetchedBytesTotal = traffic.Requests, traffic.ProducedBytes, traffic.FetchedBytes
 	b.store.All(func(p *replica.Partition) {
 		s.Partitions++
 		if p.Failed() != nil {
