@@ -45,6 +45,7 @@ func logVerify(c *cli.Context) error {
 	}
 	damaged, derived := 0, 0
 	var printErr error
+	shown := showProgress(c.App.ErrWriter, elapsed("reading "+dir))
 	verified, err := seglog.Verify(seglog.OS(), dir, func(f seglog.Finding) {
 		if f.Derived {
 			derived++
@@ -57,6 +58,7 @@ func logVerify(c *cli.Context) error {
 		}
 		fmt.Fprintf(c.App.Writer, "%s: position %d: %s\n", f.File, f.Position, f.Why)
 	})
+	shown.finish()
 	if err := firstError(err, printErr); err != nil {
 		return err
 	}

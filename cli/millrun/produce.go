@@ -11,6 +11,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -101,11 +102,14 @@ func produce(c *cli.Context) error {
 		return err
 	}
 	defer client.Close()
-	return produceLines(c.Context, client, parser, c.App.Reader)
+	var sent atomic.Int64
+	shown := showProgress(c.App.ErrWriter, func() string { return fmt.Sprintf("%d records", sent.Load()) })
+	defer shown.finish()
+	return produceLines(c.Context, client, parser, c.App.Reader, &sent)
 }
 
 // produceLines sends every line and returns the first failure, having waited for what was sent before it.
-func produceLines(ctx context.Context, client *kgo.Client, parser *lineParser, in io.Reader) error {
+func produceLines(ctx context.Context, client *kgo.Client, parser *lineParser, in io.Reader, sent *atomic.Int64) error {
 	var (
 		mu     sync.Mutex
 		failed error
@@ -121,6 +125,7 @@ func produceLines(ctx context.Context, client *kgo.Client, parser *lineParser, i
 			break
 		}
 		client.Produce(ctx, r, func(_ *kgo.Record, err error) {
+			sent.Add(1)
 			if err != nil {
 				mu.Lock()
 				defer mu.Unlock()

@@ -68,7 +68,10 @@ func wasmDeploy(c *cli.Context) error {
 		return err
 	}
 	var answer json.RawMessage
-	if err := callHTTP(c, http.MethodPost, "/v1/deployments", contentType, body, &answer); err != nil {
+	shown := showProgress(c.App.ErrWriter, elapsed("checking and compiling "+file))
+	err = callHTTP(c, http.MethodPost, "/v1/deployments", contentType, body, &answer)
+	shown.finish()
+	if err != nil {
 		return err
 	}
 	if wantsJSON(c) {

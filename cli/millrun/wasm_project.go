@@ -129,7 +129,9 @@ func wasmBuildCommand() *cli.Command {
 					return err
 				}
 			}
+			shown := showProgress(c.App.ErrWriter, elapsed("building "+dir))
 			file, err := buildModule(c.Context, dir)
+			shown.finish()
 			if err != nil {
 				return err
 			}
