@@ -41,9 +41,12 @@ func (l groupLog) WaitAcked(ctx context.Context, last record.Offset) error {
 	return machineError(l.p.WaitAcked(ctx, last, replica.AcksAll))
 }
 
-func (l groupLog) Bounds() (start, end record.Offset) {
+func (l groupLog) Bounds() (start, end record.Offset, err error) {
+	if err := l.p.Failed(); err != nil {
+		return 0, 0, machineError(err) // its offsets say nothing
+	}
 	start, _, _, end = l.p.Offsets()
-	return start, end
+	return start, end, nil
 }
 
 // ReadInto reads what is committed. A leader has the whole log committed sooner or later: what is not yet is waited for.

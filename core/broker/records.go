@@ -61,6 +61,9 @@ func (r records) Offsets(tp transform.TopicPartition) (start, end record.Offset,
 	if err != nil {
 		return 0, 0, err
 	}
+	if err := p.Failed(); err != nil {
+		return 0, 0, translate(tp, err) // its offsets say nothing
+	}
 	start, _, stable, _ := p.Offsets()
 	return start, stable, nil
 }

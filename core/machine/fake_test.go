@@ -87,10 +87,10 @@ func (f *fakeLog) commit() {
 	f.moved = make(chan struct{})
 }
 
-func (f *fakeLog) Bounds() (start, end record.Offset) {
+func (f *fakeLog) Bounds() (start, end record.Offset, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.start, f.end
+	return f.start, f.end, nil
 }
 
 func (f *fakeLog) ReadInto(dst []byte, from, end record.Offset) ([]byte, error) {

@@ -40,14 +40,16 @@ func (l *Loop[O, R]) ready() bool {
 func (l *Loop[O, R]) load() (Shard[O, R], error) {
 	shard := l.cfg.NewShard()
 	l.logged, l.rewriteAt = 0, l.cfg.RewriteAfter
-	at, end := l.cfg.Log.Bounds()
+	at, end, err := l.cfg.Log.Bounds()
+	if err != nil {
+		return nil, err
+	}
 	l.appended = end - 1
 	var buf []byte
 	for at < end {
 		if l.ctx.Err() != nil {
 			return nil, ErrClosed
 		}
-		var err error
 		if buf, err = l.cfg.Log.ReadInto(buf[:0], at, end); err != nil {
 			return nil, fmt.Errorf("read at offset %d: %w", at, err)
 		}

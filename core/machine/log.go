@@ -27,8 +27,9 @@ type Log interface {
 	Acked(last record.Offset) bool
 	// WaitAcked returns when it is, or with ctx.
 	WaitAcked(ctx context.Context, last record.Offset) error
-	// Bounds are the first offset that the log still holds and the one that follows its last record.
-	Bounds() (start, end record.Offset)
+	// Bounds are the first offset that the log still holds and the one that follows its last record. A log that cannot be
+	// read says so: taken for an empty one it would make a state that has forgotten everything.
+	Bounds() (start, end record.Offset, err error)
 	// ReadInto appends whole batches to dst, from the one that holds from, at least one if there is any before end.
 	ReadInto(dst []byte, from, end record.Offset) ([]byte, error)
 	// Trim drops records below to from the log, in part or wholly.

@@ -20,9 +20,9 @@ func (l *Loop[O, R]) maybeRewrite() {
 		l.rewriteAt = rewriteRatio * n
 		return
 	}
-	_, from := l.cfg.Log.Bounds()
+	_, from, err := l.cfg.Log.Bounds()
 	before := l.logged
-	if !l.appendState() || l.shard == nil {
+	if err != nil || !l.appendState() || l.shard == nil {
 		return
 	}
 	l.rewriteAt = l.cfg.RewriteAfter
