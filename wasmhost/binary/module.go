@@ -116,6 +116,21 @@ func (m *Module) FuncType(index uint32) (FuncType, bool) {
 	return FuncType{}, false
 }
 
+// ImportedFuncs is how many functions are imported: the index of the first that
+// is not.
+func (m *Module) ImportedFuncs() uint32 { return uint32(len(m.importedFunc)) }
+
+// ImportedGlobals is how many globals are imported; m.Globals are the others.
+func (m *Module) ImportedGlobals() int {
+	n := 0
+	for _, im := range m.Imports {
+		if im.Kind == KindGlobal {
+			n++
+		}
+	}
+	return n
+}
+
 // Export finds an export by its name.
 func (m *Module) Export(name string) (Export, bool) {
 	for _, e := range m.Exports {

@@ -11,28 +11,44 @@ var (
 	errNumber = errors.New("malformed number")
 )
 
-// reader walks over bytes. Its first error sticks, and every later read gives
+// Reader walks over bytes. Its first error sticks, and every later read gives
 // zero, so that callers check once.
-type reader struct {
+type Reader struct {
 	b   []byte
 	at  int
 	err error
 }
 
-func (r *reader) left() int { return len(r.b) - r.at }
+// NewReader walks over b.
+func NewReader(b []byte) *Reader { return &Reader{b: b} }
 
-func (r *reader) fail(err error) {
+// Err is the first error.
+func (r *Reader) Err() error { return r.err }
+
+// At is where the next read starts; the end after an error.
+func (r *Reader) At() int { return r.at }
+
+// From are the bytes from at to here.
+func (r *Reader) From(at int) []byte { return r.b[at:r.at] }
+
+// Left is how many bytes there are to read.
+func (r *Reader) Left() int { return len(r.b) - r.at }
+
+// Fail makes err the reader's error, if it is the first.
+func (r *Reader) Fail(err error) {
 	if err != nil && r.err == nil {
 		r.err = err
 		r.at = len(r.b)
 	}
 }
 
-func (r *reader) failf(format string, args ...any) { r.fail(fmt.Errorf(format, args...)) }
+// Failf is Fail with a text.
+func (r *Reader) Failf(format string, args ...any) { r.Fail(fmt.Errorf(format, args...)) }
 
-func (r *reader) byte() byte {
+// Byte reads a byte.
+func (r *Reader) Byte() byte {
 	if r.at >= len(r.b) {
-		r.fail(errShort)
+		r.Fail(errShort)
 		return 0
 	}
 	b := r.b[r.at]
@@ -40,10 +56,10 @@ func (r *reader) byte() byte {
 	return b
 }
 
-// bytes is a view of the next n bytes, or nil.
-func (r *reader) bytes(n uint32) []byte {
-	if uint64(n) > uint64(r.left()) {
-		r.fail(errShort)
+// Bytes is a view of the next n bytes, or nil.
+func (r *Reader) Bytes(n uint32) []byte {
+	if uint64(n) > uint64(r.Left()) {
+		r.Fail(errShort)
 		return nil
 	}
 	b := r.b[r.at : r.at+int(n) : r.at+int(n)]
@@ -51,10 +67,11 @@ func (r *reader) bytes(n uint32) []byte {
 	return b
 }
 
-func (r *reader) u32() uint32 {
+// U32 reads an unsigned number of at most 32 bits.
+func (r *Reader) U32() uint32 {
 	var v uint64
 	for shift := uint(0); shift < 35; shift += 7 {
-		b := r.byte()
+		b := r.Byte()
 		v |= uint64(b&0x7f) << shift
 		if b&0x80 == 0 {
 			if v > 0xffffffff {
@@ -63,16 +80,16 @@ func (r *reader) u32() uint32 {
 			return uint32(v)
 		}
 	}
-	r.fail(errNumber)
+	r.Fail(errNumber)
 	return 0
 }
 
-// sleb reads a signed number of at most the given bits (32, 33 or 64) and checks
+// Sleb reads a signed number of at most the given bits (32, 33 or 64) and checks
 // only its length: its value is the compiler's business.
-func (r *reader) sleb(bits int) int64 {
+func (r *Reader) Sleb(bits int) int64 {
 	var v int64
 	for shift := 0; shift < bits; shift += 7 {
-		b := r.byte()
+		b := r.Byte()
 		v |= int64(b&0x7f) << shift
 		if b&0x80 == 0 {
 			if shift+7 < 64 && b&0x40 != 0 {
@@ -81,29 +98,30 @@ func (r *reader) sleb(bits int) int64 {
 			return v
 		}
 	}
-	r.fail(errNumber)
+	r.Fail(errNumber)
 	return 0
 }
 
-func (r *reader) name() string {
-	b := r.bytes(r.u32())
+// Name reads a string of UTF-8 with its length before it.
+func (r *Reader) Name() string {
+	b := r.Bytes(r.U32())
 	if !utf8.Valid(b) {
-		r.failf("a name that is not UTF-8")
+		r.Failf("a name that is not UTF-8")
 		return ""
 	}
 	return string(b)
 }
 
-// count reads how many entries follow, each of at least one byte, and holds the
+// Count reads how many entries follow, each of at least one byte, and holds the
 // number to a limit that has a name.
-func (r *reader) count(limit int, of string) int {
-	n := r.u32()
+func (r *Reader) Count(limit int, of string) int {
+	n := r.U32()
 	if uint64(n) > uint64(limit) {
-		r.failf("%d %s, at most %d are allowed", n, of, limit)
+		r.Failf("%d %s, at most %d are allowed", n, of, limit)
 		return 0
 	}
-	if uint64(n) > uint64(r.left()) {
-		r.failf("%d %s in %d bytes", n, of, r.left())
+	if uint64(n) > uint64(r.Left()) {
+		r.Failf("%d %s in %d bytes", n, of, r.Left())
 		return 0
 	}
 	return int(n)

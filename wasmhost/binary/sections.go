@@ -1,6 +1,9 @@
 package binary
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 type parser struct {
 	limits    Limits
@@ -19,13 +22,19 @@ var order = [...]int{1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 6, 7: 7, 8: 8, 9: 9, 12: 1
 var sectionNames = [...]string{"custom", "type", "import", "function", "table", "memory", "global", "export",
 	"start", "element", "code", "data", "data count"}
 
+// Section reads one section's id and content; a module's sections start at its
+// eighth byte.
+func (r *Reader) Section() (id byte, content []byte) {
+	id = r.Byte()
+	return id, r.Bytes(r.U32())
+}
+
 func (p *parser) sections(b []byte) error {
-	all := reader{b: b, at: 8}
+	all := Reader{b: b, at: 8}
 	last := 0
-	for all.left() > 0 {
+	for all.Left() > 0 {
 		start := all.at
-		id := all.byte()
-		content := all.bytes(all.u32())
+		id, content := all.Section()
 		if all.err != nil {
 			return fmt.Errorf("section at byte %d: %w", start, all.err)
 		}
@@ -42,10 +51,10 @@ func (p *parser) sections(b []byte) error {
 			return fmt.Errorf("the %s section at byte %d stands out of order", sectionNames[id], start)
 		}
 		last = order[id]
-		r := reader{b: content}
+		r := Reader{b: content}
 		p.section(id, &r)
-		if r.err == nil && r.left() > 0 {
-			r.failf("%d bytes are left over", r.left())
+		if r.err == nil && r.Left() > 0 {
+			r.Failf("%d bytes are left over", r.Left())
 		}
 		if r.err != nil {
 			return fmt.Errorf("%s section at byte %d: %w", sectionNames[id], start, r.err)
@@ -54,7 +63,7 @@ func (p *parser) sections(b []byte) error {
 	return p.finish()
 }
 
-func (p *parser) section(id byte, r *reader) {
+func (p *parser) section(id byte, r *Reader) {
 	switch id {
 	case 1:
 		p.types(r)
@@ -63,37 +72,37 @@ func (p *parser) section(id byte, r *reader) {
 	case 3:
 		p.functions(r)
 	case 4:
-		for n := r.count(p.limits.Tables, "tables"); n > 0 && r.err == nil; n-- {
+		for n := r.Count(p.limits.Tables, "tables"); n > 0 && r.err == nil; n-- {
 			p.m.Tables = append(p.m.Tables, p.table(r))
 		}
 	case 5:
-		for n := r.count(1, "memories"); n > 0 && r.err == nil; n-- {
+		for n := r.Count(1, "memories"); n > 0 && r.err == nil; n-- {
 			p.m.Memories = append(p.m.Memories, limitsOf(r))
 		}
 	case 6:
-		for n := r.count(p.limits.Globals, "globals"); n > 0 && r.err == nil; n-- {
+		for n := r.Count(p.limits.Globals, "globals"); n > 0 && r.err == nil; n-- {
 			valueType(r)
-			r.byte()
+			r.Byte()
 			constant(r)
 			p.m.Globals++
 		}
 	case 7:
 		p.exports(r)
 	case 8:
-		p.m.start, p.m.HasStart = r.u32(), true
+		p.m.start, p.m.HasStart = r.U32(), true
 	case 9:
-		for n := r.count(p.limits.Segments, "element segments"); n > 0 && r.err == nil; n-- {
+		for n := r.Count(p.limits.Segments, "element segments"); n > 0 && r.err == nil; n-- {
 			element(r)
 		}
 	case 10:
 		p.code(r)
 	case 11:
-		for n := r.count(p.limits.Segments, "data segments"); n > 0 && r.err == nil; n-- {
+		for n := r.Count(p.limits.Segments, "data segments"); n > 0 && r.err == nil; n-- {
 			data(r)
 			p.dataSeen++
 		}
 	case 12:
-		p.dataCount, p.hasData = r.u32(), true
+		p.dataCount, p.hasData = r.U32(), true
 	}
 }
 
@@ -112,18 +121,18 @@ func (p *parser) finish() error {
 	return nil
 }
 
-func (p *parser) types(r *reader) {
-	for n := r.count(p.limits.Types, "types"); n > 0 && r.err == nil; n-- {
-		if form := r.byte(); r.err == nil && form != 0x60 {
-			r.failf("type %d: form %#x is no function", len(p.m.Types), form)
+func (p *parser) types(r *Reader) {
+	for n := r.Count(p.limits.Types, "types"); n > 0 && r.err == nil; n-- {
+		if form := r.Byte(); r.err == nil && form != 0x60 {
+			r.Failf("type %d: form %#x is no function", len(p.m.Types), form)
 		}
 		t := FuncType{Params: p.valueTypes(r, "parameters"), Results: p.valueTypes(r, "results")}
 		p.m.Types = append(p.m.Types, t)
 	}
 }
 
-func (p *parser) valueTypes(r *reader, what string) string {
-	n := r.count(p.limits.Params, what)
+func (p *parser) valueTypes(r *Reader, what string) string {
+	n := r.Count(p.limits.Params, what)
 	start := r.at
 	for ; n > 0 && r.err == nil; n-- {
 		valueType(r)
@@ -134,34 +143,34 @@ func (p *parser) valueTypes(r *reader, what string) string {
 	return string(r.b[start:r.at])
 }
 
-func valueType(r *reader) {
-	switch t := r.byte(); t {
+func valueType(r *Reader) {
+	switch t := r.Byte(); t {
 	case 0x7f, 0x7e, 0x7d, 0x7c, 0x7b, 0x70, 0x6f:
 	default:
-		r.failf("unknown value type %#x", t)
+		r.Failf("unknown value type %#x", t)
 	}
 }
 
-func referenceType(r *reader) {
-	if t := r.byte(); t != 0x70 && t != 0x6f {
-		r.failf("unknown reference type %#x", t)
+func referenceType(r *Reader) {
+	if t := r.Byte(); t != 0x70 && t != 0x6f {
+		r.Failf("unknown reference type %#x", t)
 	}
 }
 
-func (p *parser) typeAt(r *reader, index uint32) FuncType {
+func (p *parser) typeAt(r *Reader, index uint32) FuncType {
 	if int64(index) >= int64(len(p.m.Types)) {
-		r.failf("type %d of %d", index, len(p.m.Types))
+		r.Failf("type %d of %d", index, len(p.m.Types))
 		return FuncType{}
 	}
 	return p.m.Types[index]
 }
 
-func (p *parser) imports(r *reader) {
-	for n := r.count(p.limits.Imports, "imports"); n > 0 && r.err == nil; n-- {
-		im := Import{Module: r.name(), Name: r.name(), Kind: r.byte()}
+func (p *parser) imports(r *Reader) {
+	for n := r.Count(p.limits.Imports, "imports"); n > 0 && r.err == nil; n-- {
+		im := Import{Module: r.Name(), Name: r.Name(), Kind: r.Byte()}
 		switch im.Kind {
 		case KindFunc:
-			im.Type = p.typeAt(r, r.u32())
+			im.Type = p.typeAt(r, r.U32())
 			p.m.importedFunc = append(p.m.importedFunc, im.Type)
 		case KindTable:
 			p.table(r)
@@ -169,72 +178,76 @@ func (p *parser) imports(r *reader) {
 			limitsOf(r)
 		case KindGlobal:
 			valueType(r)
-			r.byte()
+			r.Byte()
 		default:
-			r.failf("import %s.%s has the unknown kind %d", im.Module, im.Name, im.Kind)
+			r.Failf("import %s.%s has the unknown kind %d", im.Module, im.Name, im.Kind)
 		}
 		p.m.Imports = append(p.m.Imports, im)
 	}
 }
 
-func (p *parser) functions(r *reader) {
-	for n := r.count(p.limits.Funcs, "functions"); n > 0 && r.err == nil; n-- {
-		index := r.u32()
+func (p *parser) functions(r *Reader) {
+	for n := r.Count(p.limits.Funcs, "functions"); n > 0 && r.err == nil; n-- {
+		index := r.U32()
 		p.funcTypes = append(p.funcTypes, index)
 		p.m.Funcs = append(p.m.Funcs, p.typeAt(r, index))
 	}
 }
 
-func (p *parser) table(r *reader) Range {
+func (p *parser) table(r *Reader) Range {
 	referenceType(r)
 	t := limitsOf(r)
 	if int64(t.Min) > int64(p.limits.TableSize) {
-		r.failf("a table of %d entries, at most %d are allowed", t.Min, p.limits.TableSize)
+		r.Failf("a table of %d entries, at most %d are allowed", t.Min, p.limits.TableSize)
 	}
-	p.growable = append(p.growable, t.HasMax && int64(t.Max) <= int64(p.limits.TableSize))
+	most := int64(math.MaxUint32)
+	if t.HasMax {
+		most = int64(t.Max)
+	}
+	p.growable = append(p.growable, most <= int64(p.limits.TableSize))
 	return t
 }
 
-func limitsOf(r *reader) Range {
-	flag := r.byte()
+func limitsOf(r *Reader) Range {
+	flag := r.Byte()
 	if flag > 1 {
-		r.failf("limits with the flag %d are not of WebAssembly 2.0", flag)
+		r.Failf("limits with the flag %d are not of WebAssembly 2.0", flag)
 	}
-	l := Range{Min: r.u32(), HasMax: flag == 1}
+	l := Range{Min: r.U32(), HasMax: flag == 1}
 	if l.HasMax {
-		l.Max = r.u32()
+		l.Max = r.U32()
 	}
 	if l.HasMax && l.Max < l.Min {
-		r.failf("a maximum of %d below the minimum of %d", l.Max, l.Min)
+		r.Failf("a maximum of %d below the minimum of %d", l.Max, l.Min)
 	}
 	return l
 }
 
-func (p *parser) exports(r *reader) {
+func (p *parser) exports(r *Reader) {
 	seen := map[string]bool{}
-	for n := r.count(p.limits.Exports, "exports"); n > 0 && r.err == nil; n-- {
-		e := Export{Name: r.name(), Kind: r.byte(), Index: r.u32()}
+	for n := r.Count(p.limits.Exports, "exports"); n > 0 && r.err == nil; n-- {
+		e := Export{Name: r.Name(), Kind: r.Byte(), Index: r.U32()}
 		if r.err == nil && seen[e.Name] {
-			r.failf("%q is exported twice", e.Name)
+			r.Failf("%q is exported twice", e.Name)
 		}
 		seen[e.Name] = true
 		p.m.Exports = append(p.m.Exports, e)
 	}
 }
 
-func (p *parser) code(r *reader) {
-	for n := r.count(p.limits.Funcs, "bodies"); n > 0 && r.err == nil; n-- {
-		size := r.u32()
+func (p *parser) code(r *Reader) {
+	for n := r.Count(p.limits.Funcs, "bodies"); n > 0 && r.err == nil; n-- {
+		size := r.U32()
 		if int64(size) > int64(p.limits.BodyBytes) {
-			r.failf("function %d: its body has %d bytes, at most %d are allowed", p.bodies, size, p.limits.BodyBytes)
+			r.Failf("function %d: its body has %d bytes, at most %d are allowed", p.bodies, size, p.limits.BodyBytes)
 			return
 		}
-		body := r.bytes(size)
+		body := r.Bytes(size)
 		if r.err != nil {
 			return
 		}
 		if err := p.body(body); err != nil {
-			r.failf("function %d: %w", len(p.m.importedFunc)+p.bodies, err)
+			r.Failf("function %d: %w", len(p.m.importedFunc)+p.bodies, err)
 			return
 		}
 		p.bodies++
