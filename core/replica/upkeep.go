@@ -76,6 +76,16 @@ func (u *upkeep) stop() {
 	u.wg.Wait()
 }
 
+// ending tells that stop waits: what can be left for the close or the next start has to be.
+func (u *upkeep) ending() bool {
+	select {
+	case <-u.quit:
+		return true
+	default:
+		return false
+	}
+}
+
 // flushLater is given to partitions.
 func (u *upkeep) flushLater(p *Partition) {
 	u.mu.Lock()
@@ -99,6 +109,9 @@ func (u *upkeep) flushLoop() {
 		u.queue = nil
 		u.mu.Unlock()
 		for _, p := range queue {
+			if u.ending() {
+				return // closing a partition flushes it
+			}
 			if err := p.Flush(); err != nil && !p.isClosed() {
 				u.s.cfg.Logger.Error("flush failed", "partition", p.name, "error", err)
 			}
@@ -108,10 +121,8 @@ func (u *upkeep) flushLoop() {
 
 func (u *upkeep) retain() {
 	u.s.All(func(p *Partition) {
-		select {
-		case <-u.quit:
+		if u.ending() {
 			return
-		default:
 		}
 		if p.Failed() != nil || p.isClosed() {
 			return
@@ -152,14 +163,13 @@ func (u *upkeep) removeTrash() {
 	}
 	u.trash = rest
 	u.mu.Unlock()
-	removeAll(u.s, due)
-}
-
-func removeAll(s *Store, dirs []string) {
-	for _, dir := range dirs {
+	for _, dir := range due {
+		if u.ending() {
+			return
+		}
 		// What stays is removed after the next start.
-		if err := removeTree(s.fs, dir); err != nil {
-			s.cfg.Logger.Warn("deleted partition's directory was not removed", "dir", dir, "error", err)
+		if err := removeTree(u.s.fs, dir); err != nil {
+			u.s.cfg.Logger.Warn("deleted partition's directory was not removed", "dir", dir, "error", err)
 		}
 	}
 }
