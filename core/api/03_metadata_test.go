@@ -1,6 +1,8 @@
 package api
 
 import (
+	"encoding/binary"
+	"io"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -46,6 +48,31 @@ func TestMetadataListsAllNoneOrNamedTopics(t *testing.T) {
 		if len(named.Topics) != 2 || *named.Topics[0].Topic != "b" || version >= 10 && named.Topics[0].TopicID == [16]byte{} {
 			t.Fatalf("v%d: named topics are %+v", version, named.Topics)
 		}
+	}
+}
+
+// TestMetadataTakesWhatLibrdkafkaSends: it writes "all topics" as a null array of four bytes, three too many, and what follows
+// moves behind the end of the request.
+func TestMetadataTakesWhatLibrdkafkaSends(t *testing.T) {
+	b := startBroker(t)
+	b.createTopic("a", 1)
+	c := b.dial()
+	sent := "\x00\x03\x00\x0d\x00\x00\x00\x01\x00\x07rdkafka\x00" + "\x00\x00\x00\x00\x01\x00\x00"
+	if _, err := c.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(sent))), sent...)); err != nil {
+		t.Fatal(err)
+	}
+	frame := make([]byte, 4)
+	if _, err := io.ReadFull(c, frame); err != nil {
+		t.Fatal(err)
+	}
+	frame = make([]byte, binary.BigEndian.Uint32(frame))
+	if _, err := io.ReadFull(c, frame); err != nil {
+		t.Fatal(err)
+	}
+	resp := kmsg.NewPtrMetadataResponse()
+	resp.SetVersion(13)
+	if err := resp.ReadFrom(frame[5:]); err != nil || len(resp.Topics) != 1 || *resp.Topics[0].Topic != "a" {
+		t.Fatalf("%v, %+v", err, resp)
 	}
 }
 

@@ -144,7 +144,11 @@ func (h *Handler) Handle(ctx context.Context, r *server.Request) server.Pending 
 	if r.Version < a.min || r.Version > a.max {
 		return server.Ready(server.Response{Frame: h.encode(r, unsupportedApiVersions(a))})
 	}
-	if err := a.shape.check(r.Body, r.Version, r.Flexible, h.maxTags); err != nil {
+	left, err := a.shape.check(r.Body, r.Version, r.Flexible, h.maxTags)
+	if err == nil && left > 0 && a.key == keyProduce { // whoever loses count of records is not believed
+		err = fmt.Errorf("%w: %d bytes are left over", errShape, left)
+	}
+	if err != nil {
 		return server.CloseConn(fmt.Errorf("%s v%d: %w", a.name, r.Version, err))
 	}
 	if a.direct != nil {

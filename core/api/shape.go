@@ -169,17 +169,16 @@ func parseVersions(f *field, text string) (rest string, err error) {
 	return rest, nil
 }
 
-// check walks body, which has to end where its shape does, and to have no more than maxTags tagged fields in a structure.
-func (s *shape) check(body []byte, version int16, flexible bool, maxTags uint64) error {
+// check walks body, which has to bear its shape, and to have no more than maxTags tagged fields in a structure, and tells how
+// many bytes are left behind it. Kafka does not look at those, and librdkafka 2.16 sends three when it asks for all topics
+// (Metadata v9 and up, a null array written as four bytes).
+func (s *shape) check(body []byte, version int16, flexible bool, maxTags uint64) (left int, err error) {
 	w := walk{b: body, version: version, flexible: flexible, maxTags: maxTags}
 	w.structure(s.fields)
-	switch {
-	case w.failed:
-		return fmt.Errorf("%w: %d bytes before its end", errShape, len(w.b))
-	case len(w.b) > 0:
-		return fmt.Errorf("%w: %d bytes are left over", errShape, len(w.b))
+	if w.failed {
+		return 0, fmt.Errorf("%w: %d bytes before its end", errShape, len(w.b))
 	}
-	return nil
+	return len(w.b), nil
 }
 
 // walk is a position in a body. After a failure it stays where it is.
