@@ -10,8 +10,11 @@ import (
 	"github.com/millrun/millrun/core/meta"
 )
 
-// coordinatorOfGroup is the type of coordinator that is served; those of transactions (1) and share groups (2) are not yet.
-const coordinatorOfGroup = 0
+// The types of coordinators. Those of groups are served; share groups have type 2.
+const (
+	coordinatorOfGroup       = 0
+	coordinatorOfTransaction = 1
+)
 
 // findManyCoordinators is the first version of FindCoordinator that asks for several keys at once.
 const findManyCoordinators = 4
@@ -51,7 +54,12 @@ func (h *Handler) coordinator(ctx context.Context, c *Call, key string, kind int
 }
 
 func (h *Handler) coordinatorAddress(ctx context.Context, c *Call, key string, kind int8) (meta.NodeID, meta.Endpoint, error) {
-	if kind != coordinatorOfGroup {
+	switch kind {
+	case coordinatorOfGroup:
+	case coordinatorOfTransaction:
+		// librdkafka gives up on no other code; INVALID_REQUEST it would try again until its caller's patience ends.
+		return 0, meta.Endpoint{}, &refusal{codeTransactionalIDAuthorizationFailed, "Transactions are not served"}
+	default:
 		return 0, meta.Endpoint{}, &refusal{codeInvalidRequest, fmt.Sprintf("Coordinators of type %d are not served", kind)}
 	}
 	node, err := h.cfg.Groups.Coordinator(ctx, key)
