@@ -39,6 +39,7 @@ var codes = []struct {
 	{meta.ErrInvalidRequest, codeInvalidRequest},
 	{meta.ErrTooManyPartitions, codePolicyViolation},
 	{meta.ErrTooLarge, codePolicyViolation},
+	{meta.ErrNoSpace, codeKafkaStorageError},
 
 	{replica.ErrNotLeader, codeNotLeaderOrFollower},
 	{replica.ErrClosed, codeNotLeaderOrFollower}, // the partition is being stopped: clients look for it again

@@ -33,6 +33,9 @@ var ErrNothing = errors.New("nothing to change")
 // ErrTooLarge is the answer to a change whose command would be larger than MaxCommandSize.
 var ErrTooLarge = errors.New("metadata change is too large")
 
+// ErrNoSpace is the answer to a change for which the disk has no room now.
+var ErrNoSpace = errors.New("no space left on the disk")
+
 // Errors of decoding.
 var (
 	ErrCorrupt        = errors.New("metadata is damaged")

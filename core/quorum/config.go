@@ -30,6 +30,9 @@ const (
 	// closeSnapshotAfter is how many commands make it worth while to take a snapshot when closing.
 	closeSnapshotAfter = 500
 
+	// minFree is what must be left of the disk for an append: JetStream does not come back from a write that fails.
+	minFree = 4 << 20
+
 	jetStreamMaxStore  = 4 << 30  // limits, not reservations
 	jetStreamMaxMemory = 64 << 20 //
 )

@@ -21,8 +21,9 @@ type Log struct {
 	cfg   Config
 	dir   string // of the log
 	node  *node
-	inbox string                     // answers to appends come to inbox.<serial>
-	image atomic.Pointer[meta.Image] // the newest that was reconciled
+	inbox string                          // answers to appends come to inbox.<serial>
+	free  func(dir string) (int64, error) // freeBytes, but in tests
+	image atomic.Pointer[meta.Image]      // the newest that was reconciled
 	stats counters
 
 	notices chan *nats.Msg // what the stream republishes
@@ -68,6 +69,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	l := &Log{
 		cfg:     cfg,
 		dir:     dir,
+		free:    freeBytes,
 		prefix:  rand.Text(),
 		notices: make(chan *nats.Msg, 1024),
 		kick:    make(chan struct{}, 1),

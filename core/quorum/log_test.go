@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -297,5 +298,29 @@ func TestABadConfigurationIsRefused(t *testing.T) {
 	}
 	if _, err := tryOpen(t, file); err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("a file for a folder: %v", err)
+	}
+}
+
+func TestAFullDiskRefusesChangesUntilThereIsSpaceAgain(t *testing.T) {
+	l := openLog(t, t.TempDir())
+	before := mustChange(t, l, set("a", "1")).Seq()
+	var free atomic.Int64
+	l.mu.Lock()
+	l.free = func(string) (int64, error) { return free.Load(), nil }
+	l.mu.Unlock()
+	free.Store(minFree - 1)
+	_, err := l.Change(t.Context(), set("a", "2"))
+	if !errors.Is(err, ErrUnavailable) || !errors.Is(err, meta.ErrNoSpace) || !strings.Contains(err.Error(), l.dir) {
+		t.Errorf("on a full disk: %v", err)
+	}
+	if _, err := l.Change(t.Context(), func(*meta.Image) (meta.Command, error) { return nil, nil }); err != nil {
+		t.Errorf("nothing to change, on a full disk: %v", err)
+	}
+	if seq := l.Image().Seq(); seq != before {
+		t.Errorf("the image went on to %d from %d", seq, before)
+	}
+	free.Store(minFree)
+	if got := mustChange(t, l, set("a", "3")).BrokerConfigs(meta.ClusterDefault)["a"]; got != "3" {
+		t.Errorf("with space again the change is %q", got)
 	}
 }
