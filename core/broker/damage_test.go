@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,5 +111,37 @@ func closeWithin(t *testing.T, b *Broker, limit time.Duration) {
 	began := time.Now()
 	if err := b.Close(ctx); err != nil {
 		t.Errorf("close after %v: %v", time.Since(began), err)
+	}
+}
+
+func TestPartitionsAreNotSetAsideForMetadataThatIsLost(t *testing.T) {
+	dir := t.TempDir()
+	b := startGroupBroker(t, dir)
+	produceN(t, newClient(t, b), "t", 0, 10)
+	stopBroker(t, b)
+	meta := filepath.Join(dir, "meta")
+	if err := os.Rename(meta, meta+".away"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if b, err := Start(t.Context(), Config{DataDir: dir}); err == nil {
+			stopBroker(t, b)
+			t.Fatal("started as a new cluster")
+		} else if !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "restore the folder meta") {
+			t.Errorf("error: %v", err)
+		}
+	}
+	if err := errors.Join(os.RemoveAll(meta), os.Rename(meta+".away", meta)); err != nil {
+		t.Fatal(err)
+	}
+	b = startGroupBroker(t, dir)
+	ends, err := kadm.NewClient(newClient(t, b)).ListEndOffsets(t.Context(), "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := int64(0)
+	ends.Each(func(o kadm.ListedOffset) { sum += o.Offset })
+	if sum != 10 {
+		t.Errorf("%d of 10 records are there again", sum)
 	}
 }

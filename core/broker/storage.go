@@ -20,7 +20,11 @@ func (b *Broker) openStorage(ctx context.Context) error {
 	}
 	b.store = store
 	b.log, err = quorum.Open(ctx, quorum.Config{Dir: b.plan.DataDir, NodeID: b.nodeID, Logger: b.plan.Logger})
-	return err
+	if err != nil {
+		return err
+	}
+	// Before the first image: metadata that was lost, or is another cluster's, must not set all partitions aside.
+	return store.SetClusterID(b.log.Image().ClusterID())
 }
 
 // reconcile makes this node what the image says. It runs on the goroutine that applies metadata, before whoever asked for

@@ -100,7 +100,8 @@ func (s *Store) SetClusterID(id string) error {
 	case p.clusterID == id:
 		return nil
 	case p.clusterID != "":
-		err = fmt.Errorf("it belongs to cluster %s, and this broker to %s", p.clusterID, id)
+		err = fmt.Errorf("it belongs to cluster %s, and its metadata to %s: restore the folder meta, or take cluster.id out of %s to begin anew, "+
+			"which sets all partitions aside", p.clusterID, id, metaPropertiesFile)
 	default:
 		p.clusterID = id
 		err = replaceFile(s.fs, s.cfg.Dir, metaPropertiesFile, p.encode())
