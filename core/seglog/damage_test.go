@@ -316,3 +316,44 @@ func TestADirectoryThatIsGoneIsDamageUnlessItHeldNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestWhatIsBeforeADamagedBatchIsStillServed(t *testing.T) {
+	fs := faultfs.New()
+	o := testOptions("/log")
+	o.FS = fs
+	c := testConfig()
+	c.IndexIntervalBytes = 100 // only what is behind the last but one index entry is checked at the start
+	l := mustOpen(t, o, c)
+	var batches [][]byte
+	at := 0
+	for i := range 10 {
+		b := mustAppend(t, l, 1, 50)
+		batches = append(batches, b)
+		if i < 5 {
+			at += len(b)
+		}
+	}
+	o.Clean = mustClose(t, l)
+	path := o.Dir + "/" + seglog.FileName(0, seglog.LogSuffix)
+	file, ok := fs.ReadFile(path)
+	if !ok {
+		t.Fatal("no segment")
+	}
+	file[at+len(batches[5])-1] ^= 1
+	fs.WriteFile(path, file)
+	l = mustOpen(t, o, c)
+	defer l.Close()
+	read := func(from record.Offset) ([]byte, error) { return l.ReadInto(nil, from, 10, 1<<20, true) }
+	for range 2 {
+		if got, err := read(0); err != nil || !bytes.Equal(got, bytes.Join(batches[:5], nil)) {
+			t.Errorf("from 0: %d bytes, %v", len(got), err)
+		}
+		var damage *seglog.DamageError
+		if got, err := read(5); !errors.As(err, &damage) || len(got) > 0 || damage.Position != int64(at) {
+			t.Errorf("the damaged batch: %d bytes, %v", len(got), err)
+		}
+		if got, err := read(6); err != nil || !bytes.Equal(got, bytes.Join(batches[6:], nil)) {
+			t.Errorf("from 6: %d bytes, %v", len(got), err)
+		}
+	}
+}

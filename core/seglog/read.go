@@ -186,6 +186,9 @@ func (r *ranger) check(b []byte) (keep, need int, err error) {
 				why = r.s.verify(h[:size])
 			}
 		}
+		if why != "" && keep > 0 {
+			break // what is before it is sound: who reads on from there is told
+		}
 		if why != "" {
 			return 0, 0, &flaw{pos: at, why: why}
 		}
