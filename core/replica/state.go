@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/bits"
 	"slices"
 
 	"github.com/millrun/millrun/core/meta"
@@ -41,10 +42,25 @@ func (p *Partition) checkIdentity() (known bool, err error) {
 		p.logger.Warn("partition's metadata is unreadable, writing it anew", "partition", p.name, "error", err)
 		return false, nil
 	}
-	if id != p.topicID {
+	if differ := differingBits(id, p.topicID); differ > damagedBits {
 		return false, &foreignError{p.dir, p.topicID.String(), text}
+	} else if differ > 0 {
+		p.logger.Warn("partition's topic id is damaged, writing it anew", "partition", p.name, "found", text)
+		return false, nil
 	}
 	return true, nil
+}
+
+// damagedBits is in how many bits a topic's id may differ from what its file says and still be the same one, damaged: the
+// file has no checksum, and of two random ids 61 bits differ.
+const damagedBits = 12
+
+func differingBits(a, b meta.TopicID) int {
+	n := 0
+	for i := range a {
+		n += bits.OnesCount8(a[i] ^ b[i])
+	}
+	return n
 }
 
 func (p *Partition) writeIdentity() error {
