@@ -127,6 +127,7 @@ func checkHistory(t *testing.T, partition int, got []string, acked map[int]int64
 }
 
 func TestCtrlCStopsCleanlyWithinTwoSeconds(t *testing.T) {
+	skipIfShort(t)
 	dir := filepath.Join(t.TempDir(), "data")
 	p := startDev(t, "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data", dir)
 	must(t, p, sequence(1, 1000), "produce", "t")

@@ -78,6 +78,14 @@ func (p *process) interrupt() error {
 	return p.cmd.Wait()
 }
 
+// skipIfShort is for tests that compile a module built by Go: seconds, and half a minute under the race detector.
+func skipIfShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("compiles a large module")
+	}
+}
+
 // freeAddress is a loopback address that nobody listens on now.
 func freeAddress(t *testing.T) string {
 	t.Helper()

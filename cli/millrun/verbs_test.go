@@ -106,6 +106,7 @@ func TestAGroupReadsOnWhereItStoppedAndCanBeReset(t *testing.T) {
 }
 
 func TestADeploymentFiltersPausesAndGoesOn(t *testing.T) {
+	skipIfShort(t)
 	dir := t.TempDir()
 	p := startDev(t, "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data", dir)
 	must(t, p, "", "topic", "create", "in", "-p", "2")
@@ -168,6 +169,7 @@ func awaitLag(t *testing.T, p *process, name string, lag int64) {
 }
 
 func TestAModuleIsTriedOnAFileOfRecords(t *testing.T) {
+	skipIfShort(t)
 	dir := t.TempDir()
 	records, expect := filepath.Join(dir, "records.jsonl"), filepath.Join(dir, "expect.jsonl")
 	write := func(path, text string) {

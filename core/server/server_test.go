@@ -161,7 +161,7 @@ func TestHalfAFrameIsGivenUp(t *testing.T) {
 
 func TestIdleConnectionsAreClosedAndWaitingOnesAreNot(t *testing.T) {
 	limits := DefaultLimits()
-	limits.Idle = 80 * time.Millisecond
+	limits.Idle = 400 * time.Millisecond
 	h := &testHandler{gate: make(chan struct{}, 1), ended: make(chan struct{}, 1)}
 	_, addr := start(t, h, limits)
 	waiting, idle := dial(t, addr), dial(t, addr)
@@ -194,7 +194,7 @@ func TestAPeerThatTakesNoResponsesIsClosed(t *testing.T) {
 func TestAPeerThatTakesNoResponsesIsClosedSoonerWhenMemoryIsShort(t *testing.T) {
 	for _, starved := range []bool{true, false} {
 		limits := DefaultLimits()
-		limits.PartialFrame = 60 * time.Millisecond
+		limits.PartialFrame = 500 * time.Millisecond // a busy machine takes a while for each MiB
 		s, addr := start(t, &testHandler{starved: starved}, limits)
 		c := dial(t, addr)
 		go c.Write(frame(keyEcho, 1, make([]byte, 16<<20)))
