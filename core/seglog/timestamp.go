@@ -66,21 +66,48 @@ func (l *Log) MaxTimestamp() (TimestampOffset, bool, error) {
 		if s.size.Load() == 0 || s.end() <= l.StartOffset() {
 			continue
 		}
-		if err := s.ensure(); errors.Is(err, errGone) {
-			continue
-		} else if err != nil {
+		ts, err := s.largestFrom(l.StartOffset())
+		if err != nil && !errors.Is(err, errGone) {
 			return TimestampOffset{}, false, err
 		}
-		s.mu.RLock()
-		if s.tail.maxTS > largest {
-			best, largest = s, s.tail.maxTS
+		if err == nil && ts > largest {
+			best, largest = s, ts
 		}
-		s.mu.RUnlock()
 	}
 	if best == nil {
 		return TimestampOffset{}, false, nil
 	}
 	return best.findTimestamp(largest, l.StartOffset())
+}
+
+// largestFrom is the largest timestamp of the segment's records from start on, -1 if none has one.
+func (s *segment) largestFrom(start record.Offset) (int64, error) {
+	if err := s.ensure(); err != nil {
+		return 0, err
+	}
+	s.mu.RLock()
+	all := s.tail.maxTS
+	s.mu.RUnlock()
+	if s.base >= start || all < 0 {
+		return all, nil
+	}
+	largest, split := int64(-1), int64(-1)
+	err := s.scan(start, func(h record.Batch) error {
+		if h.BaseOffset() < start {
+			split = h.MaxTimestamp() // perhaps of a record before start
+		} else {
+			largest = max(largest, h.MaxTimestamp())
+		}
+		return nil
+	})
+	if err != nil || split <= largest {
+		return largest, err
+	}
+	_, ok, err := s.findTimestamp(split, start)
+	if ok {
+		largest = split
+	}
+	return largest, err
 }
 
 // largestTimestamp is the largest of the segment's batches; if they have none, the time at which the file was written.

@@ -95,3 +95,35 @@ func TestAnEmptyLogHasNoTimestamps(t *testing.T) {
 		t.Fatal(ok, err)
 	}
 }
+
+func TestTheLargestTimestampIsOfARecordThatIsStillThere(t *testing.T) {
+	l := mustOpen(t, testOptions(t.TempDir()), testConfig())
+	defer l.Close()
+	for i, offsets := range [][]int64{{10, 50}, {90}, {20, 70, 30}, {40}} {
+		b := record.NewBuilder(nil)
+		for _, ts := range offsets {
+			b.Append(testTime+ts, nil, []byte{byte(i)}, nil)
+		}
+		batch, err := b.Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		batch.SetBaseOffset(l.EndOffset())
+		batch.SetLeaderEpoch(0)
+		if _, err := l.Append(batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []struct{ start, ts, offset int64 }{{0, 90, 2}, {1, 90, 2}, {3, 70, 4}, {4, 70, 4}, {5, 40, 6}, {6, 40, 6}, {7, -1, -1}} {
+		if err := l.SetStartOffset(record.Offset(want.start)); err != nil {
+			t.Fatal(err)
+		}
+		at, ok, err := l.MaxTimestamp()
+		switch {
+		case err != nil || ok != (want.ts >= 0):
+			t.Errorf("from %d: %+v, %v, %v", want.start, at, ok, err)
+		case ok && (at.Timestamp != testTime+want.ts || int64(at.Offset) != want.offset):
+			t.Errorf("from %d: %+v, not %d at %d", want.start, at, testTime+want.ts, want.offset)
+		}
+	}
+}
