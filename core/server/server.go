@@ -34,6 +34,7 @@ type Server struct {
 	tick    atomic.Int64 // from 1 on, advanced by the sweep: the clock by which connections are idle
 	loops   sync.WaitGroup
 
+	began      time.Time    // immutable
 	complained atomic.Int64 // the second of the last complaint
 
 	mu        sync.Mutex
@@ -41,7 +42,7 @@ type Server struct {
 	conns     map[*Conn]struct{}
 	perIP     map[string]int
 	limits    ConnectionLimits
-	second    int64 // the second that the last connection counts for, and how many do
+	second    int64 // the second since began that the last connection counts for, and how many do
 	accepted  int
 	sweeping  bool
 	stop      chan struct{} // closed by Close
@@ -67,6 +68,7 @@ func New(cfg Config) (*Server, error) {
 		perIP:     make(map[string]int),
 		stop:      make(chan struct{}),
 	}
+	s.began = time.Now()
 	s.tick.Store(1)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
@@ -92,7 +94,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		switch {
 		case err == nil:
 			failures = 0
-			s.pause(s.tooFast(time.Now()))
+			s.pause(s.tooFast(time.Since(s.began)))
 			s.admit(nc)
 		case s.closing.Load():
 			return ErrClosed
@@ -117,18 +119,19 @@ func (s *Server) pause(d time.Duration) {
 	}
 }
 
-// tooFast counts a connection and returns how long it has to wait for its rate's sake.
-func (s *Server) tooFast(now time.Time) time.Duration {
+// tooFast counts a connection that comes at a time since the server began, and returns how long it has to wait for its
+// rate's sake. It must not be a time of day: one that is set back would keep connections out for as long.
+func (s *Server) tooFast(now time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if second := now.Unix(); second > s.second {
+	if second := int64(now / time.Second); second > s.second {
 		s.second, s.accepted = second, 0
 	}
 	if s.accepted >= s.limits.ConnectionRate {
 		s.second, s.accepted = s.second+1, 0
 	}
 	s.accepted++
-	return time.Unix(s.second, 0).Sub(now)
+	return time.Duration(s.second)*time.Second - now
 }
 
 // SetConnectionLimits replaces the limits for connections from now on.

@@ -306,13 +306,13 @@ func TestConnectionsBeyondTheirRateWaitForTheNextSecond(t *testing.T) {
 	limits := DefaultLimits()
 	limits.ConnectionRate = 2
 	s, _ := start(t, &testHandler{}, limits)
-	now := time.Unix(1000, 300e6)
+	now := 1000*time.Second + 300*time.Millisecond
 	for i, want := range []time.Duration{0, 0, 700e6, 700e6, 1700e6} {
 		if got := max(s.tooFast(now), 0); got != want {
 			t.Fatalf("connection %d waits %v, not %v", i, got, want)
 		}
 	}
-	if got := s.tooFast(time.Unix(1005, 0)); got > 0 {
+	if got := s.tooFast(1005 * time.Second); got > 0 {
 		t.Fatalf("later it waits %v", got)
 	}
 }
