@@ -5,6 +5,7 @@ import (
 
 	"github.com/millrun/millrun/wasmhost/abi"
 	"github.com/millrun/millrun/wasmhost/binary"
+	"github.com/millrun/millrun/wasmhost/meter"
 )
 
 // shape is what a module turned out to be.
@@ -13,7 +14,7 @@ type shape struct {
 	hasInit      bool
 	hasConfigure bool
 	hasWants     bool
-	wasm         []byte // what to compile: the module, without names if those lie
+	wasm         []byte // what to compile: the module, metered
 }
 
 const (
@@ -36,17 +37,17 @@ var (
 	transformType = binary.FuncType{Params: i32 + i32 + i32, Results: i64}
 )
 
-// check reads a module's structure, its imports and its exports, and says what it
-// is, before anything is compiled. Its error is a reason without the module's name.
+// check reads a module's structure, its imports and its exports, says what it is,
+// and rewrites it, before anything is compiled. Its error is a reason without the module's name.
 func check(wasm []byte, memoryLimit int64) (shape, error) {
 	m, err := binary.Parse(wasm, structural)
 	if err != nil {
 		return shape{}, err
 	}
-	s := shape{wasm: wasm}
 	if !m.CleanNames {
-		s.wasm = m.StripNames(wasm)
+		wasm = m.StripNames(wasm)
 	}
+	var s shape
 	if err := checkImports(m); err != nil {
 		return shape{}, err
 	}
@@ -54,6 +55,9 @@ func check(wasm []byte, memoryLimit int64) (shape, error) {
 		return shape{}, err
 	}
 	if err := s.exports(m); err != nil {
+		return shape{}, err
+	}
+	if s.wasm, err = meter.Rewrite(m, wasm); err != nil {
 		return shape{}, err
 	}
 	return s, nil
@@ -133,6 +137,9 @@ func exported(m *binary.Module, name string, want binary.FuncType) (bool, error)
 	}
 	if e.Kind != binary.KindFunc {
 		return false, fmt.Errorf("exports %s, but not as a function", name)
+	}
+	if e.Index < m.ImportedFuncs() { // it would run without the guest around it
+		return false, fmt.Errorf("exports %s, which it imports", name)
 	}
 	t, ok := m.FuncType(e.Index)
 	if !ok {

@@ -74,7 +74,12 @@ func wasiRandom(i *Instance, mem api.Memory, a []uint64) uint64 {
 	if i.random == nil {
 		i.random = rand.NewChaCha8(seed(i.call, i.head))
 	}
-	_, _ = i.random.Read(b) // never fails
+	for len(b) > 0 {
+		part := b[:min(len(b), handledBytes)]
+		i.allowance.handle(len(part))
+		_, _ = i.random.Read(part) // never fails
+		b = b[len(part):]
+	}
 	return wasiOK
 }
 

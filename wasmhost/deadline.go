@@ -2,25 +2,25 @@ package wasmhost
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/millrun/millrun/wasmhost/meter"
 )
 
-// This file alone knows how a guest is stopped that does not return: the runtime
-// checks the context at function entries and loop heads (WithCloseOnContextDone),
-// which costs a goroutine and some allocations a call, and does not end a guest
-// that only recurses before its stack is used up. Metering replaces what is here,
-// and nothing else.
+// This file alone knows how a guest is stopped that does not return: its module was
+// rewritten (wasmhost/meter), so that it counts fuel and calls yield when it has used
+// up a slice. There the host looks at the clock, at the caller's context and at the
+// guest's stack, lets other goroutines run, and hands out the next slice or panics.
+// A call that needs no yield costs nothing for it.
 
-func interruptible(c wazero.RuntimeConfig) wazero.RuntimeConfig {
-	return c.WithCloseOnContextDone(true)
-}
-
-// callContext is the context of a guest's call: host functions find their instance
-// in it. Each call has its own, as the runtime's watcher may look at it a moment
-// after the call has returned.
+// callContext is the context of a guest's calls: host functions find their instance
+// in it.
 type callContext struct {
 	context.Context
 	instance *Instance
@@ -35,19 +35,100 @@ func (c *callContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// bounded runs fn with the context that ends it after limit or with ctx.
-func (i *Instance) bounded(ctx context.Context, limit time.Duration, fn func(context.Context) error) error {
-	bounded, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	i.limit, i.memory.denied = limit, false
-	return fn(&callContext{bounded, i})
+// allowance is what one instance may use. Its zero value is good.
+type allowance struct {
+	ctx      context.Context
+	limit    time.Duration // of the call that runs
+	deadline time.Time     // of the call that runs; zero until its first yield
+	running  api.Function
+	slice    int64     // units handed out at a yield
+	granted  int64     // at the last one
+	used     uint64    // before the last one
+	resumed  time.Time // when the last one ended, if it was in this call
+	handled  int       // bytes that host functions worked through since the last look at the clock
 }
 
-// invoke calls f with i.stack, where its results are afterwards.
+// errGivenUp ends a guest whose caller's context has ended.
+var errGivenUp = errors.New("the caller gave up")
+
+// invoke calls f with i.stack, where its results are afterwards. It ends after limit
+// or with ctx, at the guest's next yield.
 func (i *Instance) invoke(ctx context.Context, limit time.Duration, name string, f api.Function) error {
-	err := i.bounded(ctx, limit, func(bounded context.Context) error { return f.CallWithStack(bounded, i.stack[:]) })
-	if err != nil {
+	if ctx.Err() != nil {
+		return i.failed(ctx, name, errGivenUp)
+	}
+	a := &i.allowance
+	a.ctx, a.limit, a.running, a.deadline, a.resumed = ctx, limit, f, time.Time{}, time.Time{}
+	i.context.Context, i.memory.denied = ctx, false
+	if err := f.CallWithStack(&i.context, i.stack[:]); err != nil {
 		return i.failed(ctx, name, err)
 	}
 	return nil
+}
+
+// Fuel is how many units of work the guest has done since it was started, about as
+// many as instructions. Only the goroutine that owns the instance may ask.
+func (i *Instance) Fuel() uint64 {
+	return i.allowance.used + uint64(i.allowance.granted-int64(i.fuel.Get()))
+}
+
+// provideYield makes the module that the meter imports from.
+func provideYield(ctx context.Context, runtime wazero.Runtime) error {
+	yield := func(ctx context.Context, _ api.Module, stack []uint64) {
+		stack[0] = uint64(ctx.Value(instanceKey{}).(*Instance).allowance.next(int64(stack[0])))
+	}
+	_, err := runtime.NewHostModuleBuilder(meter.ImportModule).NewFunctionBuilder().
+		WithGoModuleFunction(api.GoModuleFunc(yield), []api.ValueType(i64), []api.ValueType(i64)).
+		Export(meter.ImportYield).Instantiate(ctx)
+	if err != nil {
+		return fmt.Errorf("import module %s: %w", meter.ImportModule, err)
+	}
+	return nil
+}
+
+// next is the yield: left, which is below 0, is what the guest has of its slice.
+func (a *allowance) next(left int64) int64 {
+	a.used, a.granted = a.used+uint64(a.granted-left), left // look may be the end
+	now := a.look()
+	if a.slice == 0 {
+		a.slice = firstSlice
+	}
+	if !a.resumed.IsZero() {
+		switch took := now.Sub(a.resumed); {
+		case took < sliceTime/2:
+			a.slice = min(2*a.slice, maxSlice)
+		case took > sliceTime:
+			a.slice = max(a.slice/2, minSlice)
+		}
+	}
+	runtime.Gosched()
+	a.granted, a.resumed = a.slice, time.Now()
+	return a.granted
+}
+
+// look ends the guest if its caller gave up, its time is over or its stack too large.
+func (a *allowance) look() time.Time {
+	a.handled = 0
+	if a.ctx.Err() != nil {
+		panic(errGivenUp)
+	}
+	now := time.Now()
+	switch {
+	case a.deadline.IsZero():
+		a.deadline = now.Add(a.limit)
+	case now.After(a.deadline):
+		panic(&guestPanic{Timeout, fmt.Sprintf("did not return within %v", a.limit)})
+	}
+	if size := meter.StackBytes(a.running); size < 0 || size > callStackBytes {
+		panic(&guestPanic{Trap, fmt.Sprintf("stack overflow: its calls took more than %s", byteSize(callStackBytes))})
+	}
+	return now
+}
+
+// handle is told what a host function works through on the guest's behalf, as a guest
+// that does little else yields rarely.
+func (a *allowance) handle(bytes int) {
+	if a.handled += bytes; a.handled > handledBytes {
+		a.look()
+	}
 }

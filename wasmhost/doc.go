@@ -10,5 +10,6 @@
 //
 // Nothing in a guest can reach beyond its own memory: the functions it may import
 // are in imports.go and wasi.go, the limits in limits.go, the kinds of failure in
-// errors.go. How long a call may take is decided in deadline.go and nowhere else.
+// errors.go. Every module is rewritten before it is compiled (wasmhost/meter), so
+// that it stops by itself: deadline.go decides when, and nothing else does.
 package wasmhost

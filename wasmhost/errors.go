@@ -81,12 +81,13 @@ func (i *Instance) failed(ctx context.Context, fn string, err error) error {
 	switch {
 	case errors.As(err, &exit) && i.exited:
 		e.Kind, e.Reason = Exit, fmt.Sprintf("exit code %d", exit.ExitCode())
-	case errors.As(err, &exit) && ctx.Err() != nil:
+	case errors.Is(err, errGivenUp):
 		return fmt.Errorf("module %s: %s: %w", i.program.name, fn, context.Cause(ctx))
-	case errors.As(err, &exit):
-		e.Kind, e.Said, e.Reason = Timeout, "", fmt.Sprintf("did not return within %v", i.limit)
 	case errors.As(err, &stop):
 		e.Kind, e.Reason, e.Stack = stop.kind, stop.reason, stackOf(err)
+		if e.Kind == Timeout {
+			e.Said = "" // whatever it was, it is not why
+		}
 	default:
 		e.Reason, e.Stack = trapOf(err), stackOf(err)
 	}

@@ -75,8 +75,8 @@ func (h *Host) running(ctx context.Context) (wazero.Runtime, error) {
 		WithCoreFeatures(api.CoreFeaturesV2).
 		WithCompilationCache(cache).
 		WithDebugInfoEnabled(false)
-	runtime := wazero.NewRuntimeWithConfig(ctx, interruptible(config))
-	if err := provideImports(ctx, runtime); err != nil {
+	runtime := wazero.NewRuntimeWithConfig(ctx, config)
+	if err := errors.Join(provideImports(ctx, runtime), provideYield(ctx, runtime)); err != nil {
 		return nil, errors.Join(err, runtime.Close(ctx), cache.Close(ctx))
 	}
 	h.runtime, h.cache = runtime, cache

@@ -78,6 +78,9 @@ func TestAModuleThatCannotRunIsRefusedByNameAndReason(t *testing.T) {
 		{"bad-wants", "millrun_wants returned 5: RAW stands alone"},
 		{"greedy", "starts with 128 MiB of memory, its limit is 64 MiB"},
 		{"trap-start", "_initialize: unreachable"},
+		{"export-import", "exports millrun_configure, which it imports"},
+		{"meter-import", "imports millrun.meter.yield, which millrun does not provide"},
+		{"meter-export", "exports millrun.meter.fuel, which is the host's own"},
 		{"refuse", "millrun_configure: refused its configuration (1): key 'x' is not known"},
 		{"bad-alloc", "the buffer of 4096 bytes at 0xfff0 reaches beyond memory"},
 	} {
@@ -265,17 +268,5 @@ func TestCompiledCodeIsKeptInTheCacheFolder(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) == 0 {
 		t.Errorf("%d entries, %v", len(entries), err)
-	}
-}
-
-func TestRecursionEndsAtTheStacksLimit(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes half a gigabyte: not with -short")
-	}
-	i := start(t, load(t, Spec{Wasm: guest(t, "recurse"), Name: "m", Timeout: time.Minute}), nil)
-	_, err := i.Filter(context.Background(), abi.Call{}, make([]byte, 100), 1)
-	var e *Error
-	if !errors.As(err, &e) || e.Kind != Trap || !strings.Contains(err.Error(), "stack overflow") {
-		t.Errorf("got %v", err)
 	}
 }

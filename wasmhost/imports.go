@@ -95,6 +95,7 @@ func hostLog(i *Instance, mem api.Memory, stack []uint64) {
 		level = abi.LevelError
 	}
 	text := view(mem, "millrun.log", stack[1], stack[2])
+	i.allowance.handle(logLineBytes)
 	i.out.message(level, text[:min(len(text), logLineBytes)])
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/millrun/millrun/wasmhost/abi"
+	"github.com/millrun/millrun/wasmhost/meter"
 )
 
 // Instance is a started module. It belongs to one goroutine, which also closes it,
@@ -25,11 +26,13 @@ type Instance struct {
 	wants   abi.Wants
 	failure error // why it is of no more use
 
-	stack  [3]uint64     // arguments and results of a call
-	limit  time.Duration // of the call that runs
-	memory linearMemory
-	buffer uint32 // where the guest takes its input
-	room   uint32 // how much
+	stack     [3]uint64 // arguments and results of a call
+	context   callContext
+	allowance allowance
+	fuel      api.Global
+	memory    linearMemory
+	buffer    uint32 // where the guest takes its input
+	room      uint32 // how much
 
 	// What host functions see.
 	call   *abi.Call // nil while it starts
@@ -52,14 +55,13 @@ func (p *Program) start(ctx context.Context, log abi.LogFunc) (*Instance, error)
 	}
 	i := &Instance{program: p, out: output{log: log, now: p.host.config.Now}}
 	i.memory.limit = p.memory
+	i.context.instance = i
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
-	err = i.bounded(ctx, startTimeout, func(bounded context.Context) (err error) {
-		i.module, err = runtime.InstantiateModule(experimental.WithMemoryAllocator(bounded, &i.memory), p.compiled, config)
-		return err
-	})
+	i.module, err = runtime.InstantiateModule(experimental.WithMemoryAllocator(ctx, &i.memory), p.compiled, config)
 	if err != nil {
 		return nil, i.failed(ctx, "start", err)
 	}
+	i.fuel = i.module.ExportedGlobal(meter.ExportFuel)
 	if err := i.prepare(ctx); err != nil {
 		_ = i.Close(ctx)
 		return nil, err
@@ -74,6 +76,11 @@ func (i *Instance) prepare(ctx context.Context) error {
 	i.run = i.module.ExportedFunction(abi.ExportTransform)
 	if p.shape.filter {
 		i.run = i.module.ExportedFunction(abi.ExportFilter)
+	}
+	if f := i.module.ExportedFunction(meter.ExportStart); f != nil {
+		if err := i.invoke(ctx, startTimeout, "start", f); err != nil {
+			return err
+		}
 	}
 	if p.shape.hasInit {
 		if err := i.invoke(ctx, startTimeout, abi.ExportInit, i.module.ExportedFunction(abi.ExportInit)); err != nil {

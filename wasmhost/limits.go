@@ -15,6 +15,16 @@ const (
 	defaultTimeout = time.Second
 	startTimeout   = 10 * time.Second // instantiating, _initialize, millrun_configure and millrun_wants, each
 
+	// A slice of fuel is sized so that it takes about sliceTime: short enough for the
+	// collector and other goroutines to wait for, long enough that yields do not show.
+	sliceTime  = 100 * time.Microsecond
+	firstSlice = 200_000
+	minSlice   = 50_000
+	maxSlice   = 2_000_000
+
+	callStackBytes = 16 << 20  // seen at a yield; the runtime doubles it from 10 KiB, so calls have 10 MiB
+	handledBytes   = 256 << 10 // by host functions, between two looks at the clock
+
 	configBytes = 1 << 20 // of millrun_configure's JSON
 
 	logLineBytes = 4 << 10 // a longer line is cut

@@ -111,7 +111,10 @@ func TestThePageOfLimitsHasTheHostsNumbers(t *testing.T) {
 		if n < 1000 {
 			return fmt.Sprint(n)
 		}
-		return fmt.Sprintf("%d,%03d", n/1000, n%1000)
+		if n < 1_000_000 {
+			return fmt.Sprintf("%d,%03d", n/1000, n%1000)
+		}
+		return fmt.Sprintf("%d,%03d,%03d", n/1_000_000, n/1000%1000, n%1000)
 	}
 	l := structural
 	for _, want := range []string{
@@ -123,6 +126,8 @@ func TestThePageOfLimitsHasTheHostsNumbers(t *testing.T) {
 			thousands(l.Types), thousands(l.Params), thousands(l.Imports), thousands(l.Exports), thousands(l.Globals), thousands(l.Segments)),
 		byteSize(defaultMemoryBytes) + " by default (`--memory`)",
 		fmt.Sprintf("%.0f s by default (`--timeout`); %.0f s for each", defaultTimeout.Seconds(), startTimeout.Seconds()),
+		fmt.Sprintf("about %d us: %s to %s units", sliceTime.Microseconds(), thousands(minSlice), thousands(maxSlice)),
+		"outside of its memory | " + byteSize(callStackBytes),
 		fmt.Sprintf("%d times the input and %s; %s rows", (abi.OutputCap(1000)-abi.OutputCap(0))/1000, byteSize(int64(abi.OutputCap(0))), thousands(abi.MaxRowsPerRecord)),
 		"| configuration | " + byteSize(configBytes),
 		fmt.Sprintf("%s each, %s at once, %d a second", byteSize(logLineBytes), thousands(logBurst), logPerSecond),

@@ -167,6 +167,7 @@ func wasiWrite(i *Instance, mem api.Memory, a []uint64) uint64 {
 	if fd != 1 && fd != 2 {
 		return wasiBadF
 	}
+	i.allowance.handle(writeBytes)
 	taken := uint32(0)
 	for range min(n, writeBuffers) {
 		p, ok1 := mem.ReadUint32Le(list)
@@ -203,6 +204,7 @@ func wasiPoll(i *Instance, mem api.Memory, a []uint64) uint64 {
 	if !ok1 || !ok2 || !mem.WriteUint32Le(uint32(a[3]), n) {
 		return wasiFault
 	}
+	i.allowance.handle(int(n) * subscription)
 	le := binary.LittleEndian
 	for k := range n {
 		// A copy: in and out may overlap. 0 user data, 8 kind, 16 clock or fd, 24 time, 40 flags.

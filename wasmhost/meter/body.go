@@ -59,6 +59,20 @@ func (w *rewriter) callee(index int64) (units int64, frame bool) {
 	return 2, true
 }
 
+// passed is how many values a call or a block takes and leaves.
+func (w *rewriter) passed(op int, n int64) int64 {
+	var t structure.FuncType
+	switch op {
+	case opCall:
+		t, _ = w.m.FuncType(uint32(n))
+	case opCallIndirect, structure.OpBlock, structure.OpLoop, structure.OpIf:
+		if n >= 0 && n < int64(len(w.m.Types)) {
+			t = w.m.Types[n]
+		}
+	}
+	return int64(len(t.Params) + len(t.Results))
+}
+
 // plan reads a body. Errors are left to body, which reads it again.
 func (w *rewriter) plan(r *structure.Reader, index int) plan {
 	p := plan{regions: []int64{1}, locals: uint32(len(w.m.Funcs[index].Params))}
@@ -71,7 +85,7 @@ func (w *rewriter) plan(r *structure.Reader, index int) plan {
 		op, n := structure.Instruction(r, math.MaxInt32)
 		region := open[len(open)-1]
 		units := cost(op)
-		p.values += min(units, 1)
+		p.values += min(units, 1) + w.passed(op, n)
 		switch op {
 		case structure.OpLoop:
 			p.joins++

@@ -1,6 +1,8 @@
 package meter
 
 import (
+	"strconv"
+
 	structure "github.com/millrun/millrun/wasmhost/binary"
 )
 
@@ -154,11 +156,10 @@ func (w *rewriter) checkGlobal(r *structure.Reader, index int64) {
 }
 
 // name is the name section with the functions' indexes moved; only the names of the
-// module, its functions and their locals are kept. Names are no part of the program:
-// if they cannot be read there are none.
-func (w *rewriter) name() ([]byte, bool) {
+// module, its functions and their locals are kept.
+func (w *rewriter) name() []byte {
 	if !w.hasName {
-		return nil, false
+		return w.numbered()
 	}
 	out := appendName(nil, "name")
 	r := structure.NewReader(w.names)
@@ -172,10 +173,21 @@ func (w *rewriter) name() ([]byte, bool) {
 			out = appendBytes(append(out, id), w.nameMap(nil, sub, id == 2))
 		}
 		if r.Err() != nil || sub.Err() != nil {
-			return nil, false
+			return w.numbered() // names are no part of the program
 		}
 	}
-	return out, true
+	return out
+}
+
+// numbered is a name section that calls functions as the runtime does that have no
+// names, but by the numbers that they have in the guest's own tools.
+func (w *rewriter) numbered() []byte {
+	names := appendU32(nil, uint32(len(w.m.Funcs)))
+	for i := range w.m.Funcs {
+		index := w.yield + uint32(i)
+		names = appendName(appendU32(names, index+1), "$"+strconv.Itoa(int(index)))
+	}
+	return appendBytes(append(appendName(nil, "name"), 1), names)
 }
 
 // nameMap copies the names of functions, or of their locals.

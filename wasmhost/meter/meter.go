@@ -117,10 +117,7 @@ func (w *rewriter) module(head []byte) ([]byte, error) {
 		}
 		out = appendBytes(append(out, s.id), content)
 	}
-	if names, ok := w.name(); ok {
-		out = appendBytes(append(out, idCustom), names)
-	}
-	return out, nil
+	return appendBytes(append(out, idCustom), w.name()), nil
 }
 
 func appendU32(dst []byte, n uint32) []byte { return binary.AppendUvarint(dst, uint64(n)) }

@@ -1,0 +1,105 @@
+package wasmhost
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/millrun/millrun/wasmhost/abi"
+	"github.com/millrun/millrun/wasmhost/meter"
+)
+
+// late is what a guest may take beyond its time on a machine that is busy with other
+// tests: its last slice, and one instruction over all of its memory.
+const late = 2 * time.Second
+
+func TestNoGuestRunsBeyondItsTime(t *testing.T) {
+	for _, name := range []string{"spin", "fill-bomb", "call-bomb", "random-bomb", "miss-bomb"} {
+		i := start(t, load(t, Spec{Wasm: guest(t, name), Name: "m", Timeout: 20 * time.Millisecond}), nil)
+		begin := time.Now()
+		_, err := i.Filter(context.Background(), abi.Call{}, make([]byte, 100), 1)
+		var e *Error
+		if !errors.As(err, &e) || e.Kind != Timeout || !strings.Contains(err.Error(), "did not return within 20ms") || e.Stack == "" {
+			t.Errorf("%s: got %v", name, err)
+		}
+		took := time.Since(begin)
+		if t.Logf("%s: %v, %d units", name, took, i.Fuel()); took > late {
+			t.Errorf("%s took %v", name, took)
+		}
+	}
+}
+
+func TestNoGuestStartsForEver(t *testing.T) {
+	for name, fn := range map[string]string{"spin-start": "start", "spin-configure": abi.ExportConfigure} {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+		defer cancel()
+		begin := time.Now()
+		_, err := shared.Load(ctx, Spec{Wasm: guest(t, name), Name: "m", Outputs: 1})
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), fn) || time.Since(begin) > late {
+			t.Errorf("%s after %v: %v", name, time.Since(begin), err)
+		}
+	}
+}
+
+func TestRecursionEndsBeforeTheStackIsLarge(t *testing.T) {
+	for _, name := range []string{"recurse", "fat-frames"} {
+		i := start(t, load(t, Spec{Wasm: guest(t, name), Name: "m", Timeout: time.Minute}), nil)
+		begin := time.Now()
+		_, err := i.Filter(context.Background(), abi.Call{}, make([]byte, 100), 1)
+		var e *Error
+		if !errors.As(err, &e) || e.Kind != Trap || !strings.Contains(err.Error(), "stack overflow: its calls took more than 16 MiB") {
+			t.Errorf("%s: got %v", name, err)
+		}
+		size := meter.StackBytes(i.run)
+		if t.Logf("%s: %v, stack of %d KiB", name, time.Since(begin), size>>10); size < callStackBytes || size > 4*callStackBytes {
+			t.Errorf("%s: a stack of %d bytes", name, size)
+		}
+	}
+}
+
+// While a guest runs the collector waits for it: yields bound for how long.
+func TestAGuestThatSpinsDoesNotHoldOthersUp(t *testing.T) {
+	i := start(t, load(t, Spec{Wasm: guest(t, "spin"), Name: "m", Timeout: time.Minute}), nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() {
+		_, err := i.Filter(ctx, abi.Call{}, make([]byte, 100), 1)
+		done <- err
+	}()
+	var longest time.Duration
+	for range 20 {
+		begin := time.Now()
+		runtime.GC()
+		longest = max(longest, time.Since(begin))
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if t.Logf("longest collection %v", longest); longest > late {
+		t.Errorf("a collection took %v", longest)
+	}
+}
+
+func TestFuelIsWhatWasDone(t *testing.T) {
+	i := start(t, load(t, Spec{Wasm: guest(t, "trap-hundredth"), Name: "m"}), nil)
+	used := func(n int) uint64 {
+		var rows []byte
+		for range n {
+			rows = abi.AppendInputRow(rows, 0, 0, 0, nil, nil, []abi.Header(nil))
+		}
+		before := i.Fuel()
+		if _, err := i.Filter(context.Background(), abi.Call{}, rows, n); err != nil {
+			t.Fatal(err)
+		}
+		return i.Fuel() - before
+	}
+	used(50_000) // the largest first: memory grows once
+	one, two, many := used(1), used(2), used(50_001)
+	if step := two - one; step < 5 || step > 100 || many-one != 50_000*step {
+		t.Errorf("1 record: %d units, 2: %d, 50,001: %d", one, two, many)
+	}
+}
