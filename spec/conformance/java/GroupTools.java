@@ -1,0 +1,1 @@
+final class GroupTools { private GroupTools() {} }
