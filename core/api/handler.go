@@ -62,6 +62,7 @@ func New(cfg Config) (*Handler, error) {
 	if cfg.Groups == nil {
 		cfg.Groups = noGroups{}
 	}
+	cfg.Logger = newSeldom(cfg.Logger)
 	h := &Handler{cfg: cfg, list: table(), memory: newMemory(fetchMemory), producerIDs: newProducerIDs()}
 	h.fetchMaxBytes = int(cfg.Settings.Int("fetch.max.bytes"))
 	h.fetchMaxWait = time.Duration(cfg.Settings.Int("fetch.wait.max.ms")) * time.Millisecond

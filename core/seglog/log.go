@@ -30,6 +30,8 @@ type Log struct {
 
 	flush flushState
 	trash trash
+
+	complained atomic.Int64 // the second of the last complaint
 }
 
 type failure struct{ err error }
@@ -99,6 +101,14 @@ func (l *Log) fail(err error) error {
 		l.o.Logger.Error("log has stopped", "dir", l.o.Dir, "error", err)
 	}
 	return l.Failed()
+}
+
+// complain logs damage, once a second: a reader that does not give up meets it again and again.
+func (l *Log) complain(err error) {
+	now := time.Now().Unix()
+	if l.complained.Swap(now) != now {
+		l.o.Logger.Error("log is damaged", "error", err)
+	}
 }
 
 // find returns the index of the segment in which offset lies, or would.

@@ -101,7 +101,7 @@ func (s *segment) readInto(dst []byte, q readQuery) (out []byte, more bool, err 
 func (s *segment) damaged(err error) error {
 	if f := (*flaw)(nil); errors.As(err, &f) {
 		err = &DamageError{File: s.path(), Position: f.pos, Why: f.why}
-		s.log.o.Logger.Error("log is damaged", "error", err)
+		s.log.complain(err)
 	}
 	return err
 }
