@@ -66,8 +66,10 @@ func (i *Instance) invoke(ctx context.Context, limit time.Duration, name string,
 	return nil
 }
 
-// Fuel is how many units of work the guest has done since it was started, about as
-// many as instructions. Only the goroutine that owns the instance may ask.
+// Fuel is how many units of work the guest was charged since it was started: at least
+// as many as it ran instructions, several times as many where its loops are large
+// (wasmhost/meter), and the same for the same calls on any machine. Only the goroutine
+// that owns the instance may ask.
 func (i *Instance) Fuel() uint64 {
 	return i.allowance.used + uint64(i.allowance.granted-int64(i.fuel.Get()))
 }
