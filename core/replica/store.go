@@ -178,7 +178,8 @@ func (s *Store) Close(ctx context.Context) error {
 	defer s.checkpoint.Unlock()
 	marks, errs := s.closeAll(ctx)
 	if ctx.Err() != nil {
-		errs = append(errs, fmt.Errorf("closing the partitions of %s: %w", s.cfg.Dir, context.Cause(ctx)))
+		errs = append(errs, fmt.Errorf("%s: the partitions were not all closed in time (%d were), and the next start recovers them: %w", s.cfg.Dir,
+			len(marks), context.Cause(ctx)))
 	}
 	if !s.reconciled.Load() {
 		marks = s.marks // nothing has touched the logs
