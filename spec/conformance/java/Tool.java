@@ -4,7 +4,10 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.PrintStream;
 import java.lang.reflect.InvocationTargetException;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.common.utils.Exit;
 
 /** Apache Kafka's command-line tools, run in this process: each has a main method, and exits through a class that can be told not to. */
@@ -31,6 +34,7 @@ final class Tool {
     private static volatile OutputStream out;
     private static volatile OutputStream err;
     private static volatile InputStream in = InputStream.nullInputStream();
+    private static final AtomicReference<Integer> ended = new AtomicReference<>();
 
     private Tool() {}
 
@@ -69,13 +73,16 @@ final class Tool {
         }
     }
 
+    /** Unwinds a tool that wanted to exit. Some catch it and exit again: the first code is the one that counts. */
     private static final class Ended extends RuntimeException {
-        final int code;
-
-        Ended(int code) {
-            super("exit " + code, null, false, false);
-            this.code = code;
+        Ended() {
+            super("the tool has ended", null, false, false);
         }
+    }
+
+    private static void end(int code) {
+        ended.compareAndSet(null, code);
+        throw new Ended();
     }
 
     /** From now on what the process prints goes to the tool that runs, if one does. Has to come before any tool's class is loaded. */
@@ -95,18 +102,25 @@ final class Tool {
                 return in.read(b, off, len);
             }
         });
-        Exit.setExitProcedure((code, message) -> {
-            throw new Ended(code);
-        });
-        Exit.setHaltProcedure((code, message) -> {
-            throw new Ended(code);
-        });
+        Exit.setExitProcedure((code, message) -> end(code));
+        Exit.setHaltProcedure((code, message) -> end(code));
         Exit.setShutdownHookAdder((name, hook) -> { });
     }
 
     /** Runs a tool to its end. */
     static Result run(String name, String... args) throws Exception {
         return fed("", name, args);
+    }
+
+    /** Runs a tool in a process of its own, for one that finishes its work only when its process ends. */
+    static Result spawned(String name, String... args) throws Exception {
+        List<String> command = new ArrayList<>(List.of(System.getProperty("java.home") + "/bin/java", "-XX:TieredStopAtLevel=1",
+            "-Dlog4j2.configurationFile=" + System.getProperty("log4j2.configurationFile"), "-cp", System.getProperty("java.class.path"),
+            CLASSES.get(name), "--bootstrap-server", Target.BOOTSTRAP));
+        command.addAll(List.of(args));
+        Process p = new ProcessBuilder(command).redirectErrorStream(true).start();
+        String printed = Target.text(p.getInputStream().readAllBytes());
+        return new Result(p.waitFor(), printed, "");
     }
 
     /** Runs a tool against the broker that is asked. */
@@ -125,16 +139,13 @@ final class Tool {
         in = new ByteArrayInputStream(Target.bytes(input));
         out = o;
         err = e;
-        int code = 0;
+        ended.set(null);
         try {
             Class.forName(CLASSES.get(name)).getMethod("main", String[].class).invoke(null, (Object) args);
         } catch (InvocationTargetException x) {
-            Throwable cause = x.getCause();
-            if (cause instanceof Ended ended) {
-                code = ended.code;
-            } else { // Java's own end of a main method that throws
-                cause.printStackTrace(new PrintStream(e, true));
-                code = 1;
+            if (!(x.getCause() instanceof Ended)) { // Java's own end of a main method that throws
+                x.getCause().printStackTrace(new PrintStream(e, true));
+                ended.compareAndSet(null, 1);
             }
         } finally {
             System.out.flush();
@@ -142,6 +153,7 @@ final class Tool {
             out = null;
             err = null;
         }
+        int code = ended.get() == null ? 0 : ended.get();
         return new Result(code, o.toString(java.nio.charset.StandardCharsets.UTF_8), e.toString(java.nio.charset.StandardCharsets.UTF_8));
     }
 
