@@ -40,7 +40,7 @@ func serverFlags() []cli.Flag {
 		&cli.StringFlag{Name: "kafka", Usage: "listen `ADDRESS` for Kafka clients; port 0 takes a free one", Value: defaultKafka},
 		&cli.StringFlag{Name: "http", Usage: "listen `ADDRESS` for deployments, metrics and health", Value: defaultHTTP},
 		&cli.StringFlag{Name: "ready-file", Usage: "write the addresses and the process id to `FILE` once requests are served"},
-		&cli.StringSliceFlag{Name: "set", Usage: "a broker setting under Kafka's `NAME=VALUE`; may be repeated"},
+		&cli.StringSliceFlag{Name: "set", KeepSpace: true, Usage: "a broker setting under Kafka's `NAME=VALUE`; may be repeated"},
 		&cli.BoolFlag{Name: "insecure", Usage: "listen on addresses that other machines can reach, without authentication"},
 	}
 }

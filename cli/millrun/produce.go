@@ -33,7 +33,7 @@ func produceCommand() *cli.Command {
 		Flags: []cli.Flag{bootstrapFlag(),
 			&cli.StringFlag{Name: "o", Usage: "`FORMAT` of a line: text, or json as 'millrun consume -o json' prints it", Value: "text"},
 			&cli.StringFlag{Name: "K", Usage: "split each line at the first `SEP` into key and value"},
-			&cli.StringSliceFlag{Name: "H", Usage: "a header `NAME=VALUE` for every record; may be repeated"},
+			&cli.StringSliceFlag{Name: "H", KeepSpace: true, Usage: "a header `NAME=VALUE` for every record; may be repeated"},
 			&cli.IntFlag{Name: "p", Usage: "partition `N`", Value: -1, DefaultText: "by the key's hash"},
 			&cli.StringFlag{Name: "z", Usage: "compress with `CODEC`: none, gzip, snappy, lz4 or zstd", Value: "none"},
 			&cli.BoolFlag{Name: "null", Usage: "an empty key or value is null"},

@@ -17,7 +17,7 @@ import (
 
 func topicCommand() *cli.Command {
 	partitions := &cli.IntFlag{Name: "partitions", Aliases: []string{"p"}, Usage: "number of partitions `N`", Value: -1, DefaultText: "the broker's num.partitions"}
-	configs := &cli.StringSliceFlag{Name: "config", Usage: "a topic setting `NAME=VALUE`; may be repeated"}
+	configs := &cli.StringSliceFlag{Name: "config", KeepSpace: true, Usage: "a topic setting `NAME=VALUE`; may be repeated"}
 	return &cli.Command{
 		Name:  "topic",
 		Usage: "create, list, describe, alter and delete topics",

@@ -184,6 +184,10 @@ func TestAModuleIsTriedOnAFileOfRecords(t *testing.T) {
 		t.Errorf("both records pass: %s", out)
 	}
 	must(t, nil, "", append(args, "value=1", "--expect", expect)...)
+	write(records+".space", `{"key":"a","value":"one word"}`+"\n"+`{"key":"b","value":"two"}`+"\n")
+	if out := must(t, nil, "", "wasm", "test", "filter", "--records", records+".space", "--config", "text= "); len(lines(out)) != 1 {
+		t.Errorf("a blank is a value like any other: %s", out)
+	}
 	if r := verb(t, nil, "", append(args, "value=5", "--expect", expect)...); r.code != exitFailed || !strings.Contains(r.stdout, `"b"`) {
 		t.Errorf("a difference: %+v", r)
 	}

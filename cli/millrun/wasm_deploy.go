@@ -33,7 +33,7 @@ func wasmDeployCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "input", Usage: "topic to read; several with commas", Required: true},
 			&cli.StringSliceFlag{Name: "output", Usage: "topic to write; several with commas"},
 			&cli.StringFlag{Name: "group", Usage: "the consumer group", DefaultText: "the name"},
-			&cli.StringSliceFlag{Name: "config", Usage: "`NAME=VALUE` for the module; may be repeated"},
+			&cli.StringSliceFlag{Name: "config", KeepSpace: true, Usage: "`NAME=VALUE` for the module; may be repeated"},
 			&cli.StringFlag{Name: "from", Usage: "where a new group begins: earliest, latest or @ms", Value: "latest"},
 			&cli.StringFlag{Name: "partition", Usage: "an output record's partition: same as its input's, or by its key's hash", Value: transform.PartitionSame},
 			&cli.StringFlag{Name: "guarantee", Usage: "exactly-once or at-least-once", Value: transform.AtLeastOnce},

@@ -29,7 +29,7 @@ func wasmTestCommand() *cli.Command {
 		Flags: []cli.Flag{outputFlag(),
 			&cli.StringFlag{Name: "records", Usage: "`FILE` of records, one JSON object a line, as 'millrun consume -o json' prints them", Required: true},
 			&cli.StringFlag{Name: "expect", Usage: "`FILE` of the records that must come out"},
-			&cli.StringSliceFlag{Name: "config", Usage: "`NAME=VALUE` for the module; may be repeated"},
+			&cli.StringSliceFlag{Name: "config", KeepSpace: true, Usage: "`NAME=VALUE` for the module; may be repeated"},
 			&cli.StringSliceFlag{Name: "output", Usage: "names of the outputs; several with commas", Value: cli.NewStringSlice("output")},
 			&cli.StringFlag{Name: "input", Usage: "the name of the input topic that the module sees", Value: "input"},
 			&cli.DurationFlag{Name: "timeout", Usage: "longest time of one call", Value: transform.DefaultTimeout},

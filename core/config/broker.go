@@ -54,7 +54,7 @@ func ParseBroker(given map[string]string) (*BrokerSettings, []string, error) {
 		def, known := BrokerDef(name)
 		switch {
 		case !known && !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) }):
-			return nil, nil, fmt.Errorf("no setting is named %q (the nearest is %q)", name, Nearest(name))
+			return nil, nil, unknownBroker(name)
 		case !known || !def.Acted:
 			warnings = append(warnings, fmt.Sprintf("%s is known but has no effect here", name))
 		}
@@ -264,4 +264,12 @@ func (s *BrokerSettings) checkTogether() error {
 	}
 	_, err := parseOverrides(s.String("max.connections.per.ip.overrides"))
 	return err
+}
+
+// unknownBroker refuses a name that is no broker's setting. One that a topic has is likely to be meant for all topics.
+func unknownBroker(name string) error {
+	if t, ok := TopicDef(name); ok && t.Synonym != "" {
+		return fmt.Errorf("%q is a setting of topics; what the broker gives to topics without it is %q", name, t.Synonym)
+	}
+	return fmt.Errorf("no setting is named %q (the nearest is %q)", name, Nearest(name))
 }

@@ -91,6 +91,7 @@ func TestOffsetResetTakesDurations(t *testing.T) {
 func TestUnknownNamesAreAnsweredWithTheNearest(t *testing.T) {
 	for given, want := range map[string]string{
 		"num.partition": "num.partitions", "log.retension.ms": "log.retention.ms", "auto.create.topic.enable": "auto.create.topics.enable",
+		"file.delete.delay.ms": "log.segment.delete.delay.ms",
 	} {
 		_, _, err := ParseBroker(map[string]string{given: "1"})
 		if err == nil || !strings.Contains(err.Error(), want) {
