@@ -132,7 +132,23 @@ func (s *Store) openPartition(t *meta.Topic, state *meta.Partition, c *config.To
 		o.Clean, o.RecoveryPoint, o.LogStart = nil, 0, 0
 		p = New(o)
 	}
+	if !s.reconciled.Load() {
+		s.warnOfLoss(p)
+	}
 	return p
+}
+
+// warnOfLoss says what an unclean stop has cost: records that were committed, as the checkpoint knows, and that had not
+// reached the disk when the machine went down, or were taken away since.
+func (s *Store) warnOfLoss(p *Partition) {
+	was := s.points.highWatermark[keyOf(p)]
+	if was == 0 || p.Failed() != nil {
+		return
+	}
+	if _, _, _, end := p.Offsets(); end < was {
+		s.cfg.Logger.Warn("committed records are gone: they were not flushed before an unclean stop, or their files were removed",
+			"partition", p.name, "end", int64(end), "high watermark at the last checkpoint", int64(was))
+	}
 }
 
 // drop removes a topic's partitions.

@@ -569,3 +569,25 @@ func TestAPartitionWhoseTopicIDIsDamagedKeepsItsRecords(t *testing.T) {
 		}
 	}
 }
+
+func TestCommittedRecordsThatAreGoneAreSpokenOf(t *testing.T) {
+	w := newWorld(t, nil).start()
+	w.create("a", 2, nil)
+	for range 5 {
+		mustAppend(t, w.get("a", 0), shape{})
+		mustAppend(t, w.get("a", 1), shape{})
+	}
+	if err := w.store.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	w.crash()
+	if err := os.RemoveAll(filepath.Join(w.cfg.Dir, "a-1")); err != nil { // as if it had never reached the disk
+		t.Fatal(err)
+	}
+	log := new(logCapture)
+	w.cfg.Logger = log.logger()
+	w.start()
+	if said := log.String(); !strings.Contains(said, "partition=a-1") || strings.Contains(said, "partition=a-0") {
+		t.Errorf("a-1 has lost five records, a-0 none; the log says %q", said)
+	}
+}
