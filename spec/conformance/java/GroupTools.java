@@ -90,7 +90,7 @@ final class GroupTools {
             c.subscribe(List.of(group));
             Target.read(c, 6);
         }
-        int partition = (group.hashCode() & 0x7fffffff) % 50;
+        int partition = Math.abs(group.hashCode()) % 50; // where Kafka, too, keeps this group
         String[] all = {"--topic", "__consumer_offsets", "--partition", "" + partition, "--from-beginning", "--timeout-ms", "2000", "--formatter"};
         Tool.Result offsets = Tool.ask("console-consumer", Tools.with(all, "org.apache.kafka.tools.consumer.OffsetsMessageFormatter"));
         String line = String.join(" ", offsets.line("\"group\":\"" + group + "\"", "\"partition\":0", "\"offset\":4"));
