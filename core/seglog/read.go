@@ -149,7 +149,7 @@ func (s *segment) readable(pos, size int64, q readQuery) int {
 	}
 	if n < size-pos {
 		if i := floorPos(s.index.entries, pos+n); i >= 0 && int64(s.index.entries[i].pos) > pos {
-			n = int64(s.index.entries[i].pos) - pos
+			n = max(int64(s.index.entries[i].pos)-pos, record.HeaderSize) // an entry that lies must not hide the batch
 		}
 	}
 	return int(n)
