@@ -356,9 +356,8 @@ func TestMoreLargeFramesThanTheBudgetHoldsPassOneAfterTheOther(t *testing.T) {
 		}()
 	}
 	clients.Wait()
-	if n := s.QueuedBytes(); n != 0 {
-		t.Fatalf("%d bytes are still reserved", n)
-	}
+	// A client may have its last answer before the server has given the request's bytes back.
+	eventually(t, "all is given back", func() bool { return s.QueuedBytes() == 0 })
 }
 
 func TestSilentConnectionsCostLittle(t *testing.T) {
