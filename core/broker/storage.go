@@ -19,7 +19,7 @@ func (b *Broker) openStorage(ctx context.Context) error {
 		return err
 	}
 	b.store = store
-	b.log, err = quorum.Open(ctx, quorum.Config{Dir: b.plan.DataDir, NodeID: b.nodeID, Logger: b.plan.Logger})
+	b.log, err = quorum.Open(ctx, quorum.Config{Dir: b.plan.DataDir, NodeID: b.nodeID, Logger: b.plan.Logger, NoReserve: b.plan.ephemeral})
 	if err != nil {
 		return err
 	}

@@ -156,6 +156,15 @@ func (*PutDeployment) kind() kind       { return kindPutDeployment }
 func (*UpdateDeployment) kind() kind    { return kindUpdateDeployment }
 func (*DeleteDeployment) kind() kind    { return kindDeleteDeployment }
 
+// MakesRoom tells whether a command lets the disk become emptier: it deletes something, or may shorten what a topic keeps.
+func MakesRoom(c Command) bool {
+	switch c.(type) {
+	case *DeleteTopics, *AlterTopicConfigs, *AlterBrokerConfigs, *DeleteDeployment:
+		return true
+	}
+	return false
+}
+
 // commandKind is one row of what this binary can read.
 type commandKind struct {
 	version uint64 // the newest; all from 1 on can be read

@@ -106,7 +106,7 @@ func (l *Log) decide(decide func(*meta.Image) (meta.Command, error)) (on *step, 
 	if len(encoded) > meta.MaxCommandSize {
 		return nil, false, fmt.Errorf("%w: %d bytes, at most %d", meta.ErrTooLarge, len(encoded), meta.MaxCommandSize)
 	}
-	if err := l.checkRoom(); err != nil {
+	if err := l.checkRoom(c); err != nil {
 		return nil, false, err
 	}
 	if l.open != nil && (l.open.size+len(encoded) > meta.MaxCommandSize || len(l.open.commands) == maxBatch) {
@@ -120,19 +120,6 @@ func (l *Log) decide(decide func(*meta.Image) (meta.Command, error)) (on *step, 
 		return base, false, err
 	}
 	return on, true, nil
-}
-
-// checkRoom refuses a command on a disk that is all but full. If JetStream met the end of it, no append would succeed
-// until the next start, though there may be space again long before.
-func (l *Log) checkRoom() error {
-	free, err := l.free(l.dir)
-	if err != nil {
-		return fmt.Errorf("%w: free space of %s: %w", ErrUnavailable, l.dir, err)
-	}
-	if free < minFree {
-		return fmt.Errorf("%w: %w: %s has %d bytes, %d are needed", ErrUnavailable, meta.ErrNoSpace, l.dir, free, minFree)
-	}
-	return nil
 }
 
 // add puts a command into the open batch, and sends that if nothing is under way.

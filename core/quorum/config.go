@@ -63,6 +63,7 @@ type Config struct {
 
 	SnapshotEvery uint64 // in commands; 0: DefaultSnapshotEvery
 	SnapshotBytes int64  // of commands; 0: DefaultSnapshotBytes
+	NoReserve     bool   // keep no space of the disk for changes that make room
 }
 
 func (c *Config) check() error {

@@ -34,13 +34,14 @@ type Log struct {
 	once    sync.Once
 	tasks   sync.WaitGroup // the snapshot being written, or none
 
-	mu     sync.Mutex
-	top    *step  // the newest that is committed; never nil
-	flying *batch // appended, and not known to be committed
-	open   *batch // gathered while flying is under way
-	serial uint64 // of the last append
-	prefix string // of message ids: another at every start
-	failed error  // why the log has stopped
+	mu      sync.Mutex
+	top     *step  // the newest that is committed; never nil
+	flying  *batch // appended, and not known to be committed
+	open    *batch // gathered while flying is under way
+	serial  uint64 // of the last append
+	prefix  string // of message ids: another at every start
+	failed  error  // why the log has stopped
+	reserve reserve
 
 	run runState // owned by the apply goroutine, and by Open before that starts
 }
@@ -70,6 +71,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 		cfg:     cfg,
 		dir:     dir,
 		free:    freeBytes,
+		reserve: openReserve(cfg),
 		prefix:  rand.Text(),
 		notices: make(chan *nats.Msg, 1024),
 		kick:    make(chan struct{}, 1),

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -301,6 +302,44 @@ func TestABadConfigurationIsRefused(t *testing.T) {
 	}
 }
 
+// A full disk that nothing can be deleted from can only be cleared by hand.
+func TestAFullDiskTakesAChangeThatMakesRoomFromTheReserve(t *testing.T) {
+	dir := t.TempDir()
+	l := openLog(t, dir)
+	file := filepath.Join(dir, "meta", "reserve")
+	if size := fileSize(t, file); size != reserveSize {
+		t.Fatalf("%d bytes are reserved", size)
+	}
+	var free atomic.Int64 // without the reserve
+	l.mu.Lock()
+	l.free = func(string) (int64, error) { return free.Load() + reserveSize - fileSize(t, file), nil }
+	l.mu.Unlock()
+	grows := func(*meta.Image) (meta.Command, error) { return &meta.Noop{}, nil }
+	for range 2 {
+		if _, err := l.Change(t.Context(), grows); !errors.Is(err, meta.ErrNoSpace) {
+			t.Fatalf("a change that makes no room, on a full disk: %v", err)
+		}
+		mustChange(t, l, set("a", fmt.Sprint(fileSize(t, file))))
+		free.Add(-reserveSize / 2) // somebody fills it at once
+	}
+	if _, err := l.Change(t.Context(), set("a", "2")); !errors.Is(err, meta.ErrNoSpace) {
+		t.Fatalf("without anything left: %v", err)
+	}
+	free.Store(1 << 40)
+	mustChange(t, l, set("a", "3"))
+	if size := fileSize(t, file); size != reserveSize {
+		t.Fatalf("with space again %d bytes are reserved", size)
+	}
+}
+
+func fileSize(t *testing.T, path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
+
 func TestAFullDiskRefusesChangesUntilThereIsSpaceAgain(t *testing.T) {
 	l := openLog(t, t.TempDir())
 	before := mustChange(t, l, set("a", "1")).Seq()
@@ -309,7 +348,7 @@ func TestAFullDiskRefusesChangesUntilThereIsSpaceAgain(t *testing.T) {
 	l.free = func(string) (int64, error) { return free.Load(), nil }
 	l.mu.Unlock()
 	free.Store(minFree - 1)
-	_, err := l.Change(t.Context(), set("a", "2"))
+	_, err := l.Change(t.Context(), func(*meta.Image) (meta.Command, error) { return &meta.Noop{}, nil })
 	if !errors.Is(err, ErrUnavailable) || !errors.Is(err, meta.ErrNoSpace) || !strings.Contains(err.Error(), l.dir) {
 		t.Errorf("on a full disk: %v", err)
 	}
