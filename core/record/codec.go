@@ -226,6 +226,14 @@ func decompressGzip(dst, src []byte, limit int) ([]byte, error) {
 // lz4Magic begins a frame of the only kind that Kafka's clients write and read; the older "legacy" frames are refused.
 var lz4Magic = []byte{0x04, 0x22, 0x4d, 0x18}
 
+// independentLZ4 tells whether src begins with a frame of version 1 whose blocks can be read one without the other (the
+// flags are the first byte behind the magic: lz4 frame format 1.6, "FLG byte").
+func independentLZ4(src []byte) bool {
+	const version, versionMask, independent = 0x40, 0xc0, 0x20
+	flags, ok := bytes.CutPrefix(src, lz4Magic)
+	return ok && len(flags) > 0 && flags[0]&versionMask == version && flags[0]&independent != 0
+}
+
 var lz4Levels = [...]lz4.CompressionLevel{lz4.Fast, lz4.Level1, lz4.Level2, lz4.Level3, lz4.Level4, lz4.Level5, lz4.Level6,
 	lz4.Level7, lz4.Level8, lz4.Level9}
 

@@ -67,6 +67,28 @@ func TestValidateRefusesEachContradiction(t *testing.T) {
 	}
 }
 
+// Java's reader stops at such a frame, and Kafka's broker with it.
+func TestValidateRefusesLZ4ThatJavaCannotRead(t *testing.T) {
+	const flags = HeaderSize + 4
+	sound := vector(t, "batch-lz4.bin")
+	if err := sound.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(b Batch) Batch{
+		"blocks that need those before": func(b Batch) Batch { b[flags] &^= 0x20; return b },
+		"another version":               func(b Batch) Batch { b[flags] ^= 0xc0; return b },
+		"no frame":                      func(b Batch) Batch { b[HeaderSize] ^= 1; return b },
+		"nothing behind the magic":      func(b Batch) Batch { return b[:flags] },
+		"nothing":                       func(b Batch) Batch { return b[:HeaderSize] },
+	} {
+		b := change(clone(sound))
+		binary.BigEndian.PutUint32(b[8:], uint32(len(b)-lengthPrefix))
+		if err := b.Validate(); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestNextRefusesWhatDoesNotBeginWithABatch(t *testing.T) {
 	sound := vector(t, "batch-none.bin")
 	change := func(at int, bytes ...byte) []byte {

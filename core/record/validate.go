@@ -17,6 +17,7 @@ type Contents struct {
 //   - at least one record, and a last offset delta of one less than the count
 //   - a producer id of -1, or at least 0 with an epoch and a first sequence of at least 0; control batches have no sequence
 //   - transactional and control batches have a producer id
+//   - lz4: one that Java's readers can read, which stop at a frame whose blocks refer to those before them
 //   - uncompressed: records whose lengths fill the section exactly, with offset deltas 0, 1, 2, ...
 func (b Batch) Validate() error {
 	_, err := b.Check()
@@ -44,6 +45,8 @@ func (b Batch) checkHeader() error {
 		return fmt.Errorf("%w: attributes %#04x", ErrInvalid, attributes)
 	case !b.Codec().Known():
 		return fmt.Errorf("%w: %d", ErrCodec, b.Codec())
+	case b.Codec() == CodecLZ4 && !independentLZ4(b.StoredRecords()):
+		return fmt.Errorf("%w: no lz4 frame of independent blocks", ErrInvalid)
 	case count < 1 || b.LastOffsetDelta() != count-1:
 		return fmt.Errorf("%w: %d records, last offset delta %d", ErrInvalid, count, b.LastOffsetDelta())
 	case pid < NoProducerID:
