@@ -38,7 +38,7 @@ func wasmDeployCommand() *cli.Command {
 			&cli.StringFlag{Name: "partition", Usage: "an output record's partition: same as its input's, or by its key's hash", Value: transform.PartitionSame},
 			&cli.StringFlag{Name: "guarantee", Usage: "exactly-once or at-least-once", Value: transform.AtLeastOnce},
 			&cli.StringFlag{Name: "on-error", Usage: "when the retries are used up: stop, skip or dlq", Value: transform.OnErrorStop},
-			&cli.StringFlag{Name: "dlq", Usage: "the topic for dead letters"},
+			&cli.StringFlag{Name: "dlq", Usage: "the topic for dead letters; created if it is missing", DefaultText: "the name and .dlq"},
 			&cli.IntFlag{Name: "retries", Usage: "how often a failed call is tried again", Value: transform.DefaultRetries},
 			&cli.DurationFlag{Name: "timeout", Usage: "longest time of one call", Value: transform.DefaultTimeout},
 			&cli.StringFlag{Name: "memory", Usage: "most memory of one instance", Value: "64MiB"},

@@ -555,7 +555,12 @@ func TestWhatCannotWorkIsRefusedAtDeployByName(t *testing.T) {
 		"400 --members -1":                                            func(s *transform.DeploySpec) { s.Members = -1 },
 		"400 --partition \"random\"":                                  func(s *transform.DeploySpec) { s.Partition = "random" },
 		"501 --input /in.*/: patterns are not supported":              func(s *transform.DeploySpec) { s.Input = []string{"/in.*/"} },
-		"501 --on-error dlq":                                          func(s *transform.DeploySpec) { s.OnError, s.DLQ = "dlq", "dead" },
+		"400 --dlq dead: --on-error is stop":                          func(s *transform.DeploySpec) { s.DLQ = "dead" },
+		"400 --dlq \"a b\"":                                           func(s *transform.DeploySpec) { s.OnError, s.DLQ = "dlq", "a b" },
+		"400 dead-letter topic in is an input":                        func(s *transform.DeploySpec) { s.OnError, s.DLQ = "dlq", "in" },
+		"400 dead-letter topic out is an output":                      func(s *transform.DeploySpec) { s.OnError, s.DLQ = "dlq", "out" },
+		"400 dead-letter topic __consumer_offsets is the broker's":    func(s *transform.DeploySpec) { s.OnError, s.DLQ = "dlq", "__consumer_offsets" },
+		"400 dead-letter topic \"fffff":                               func(s *transform.DeploySpec) { s.OnError, s.Name = "dlq", strings.Repeat("f", 249) },
 		"501 --guarantee exactly-once":                                func(s *transform.DeploySpec) { s.Guarantee = "exactly-once" },
 		"409 deployment taken exists":                                 func(s *transform.DeploySpec) { s.Name = "taken" },
 	} {

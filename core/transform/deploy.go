@@ -80,6 +80,9 @@ func (d *Deployments) checkAgainst(img *meta.Image, deployment *meta.Deployment)
 				topic, len(t.Partitions), of, most)
 		}
 	}
+	if t, ok := img.Topic(deployment.DLQ); ok && t.Internal || deployment.DLQ == LogsTopic {
+		return refuse(ErrInvalid, "dead-letter topic %s is the broker's own", deployment.DLQ)
+	}
 	return nil
 }
 
@@ -99,9 +102,12 @@ func (d *Deployments) try(ctx context.Context, deployment *meta.Deployment, wasm
 	return program, nil
 }
 
-// put creates the missing outputs, stores the module, commits where to begin and makes the deployment known.
+// put creates the missing outputs and the topic for dead letters, stores the module, commits where to begin and makes the deployment known.
 func (d *Deployments) put(ctx context.Context, deployment *meta.Deployment, wasm []byte) error {
 	if err := d.createOutputs(ctx, deployment); err != nil {
+		return err
+	}
+	if err := d.createDeadLetters(ctx, deployment); err != nil {
 		return err
 	}
 	if err := d.Modules.PutModule(ctx, deployment.Module.SHA256, wasm); err != nil {

@@ -85,7 +85,7 @@ func (s *DeploySpec) resolve() (meta.Deployment, error) {
 	if d.Members == 0 {
 		d.Members = DefaultMembers
 	}
-	for _, err := range []error{s.checkName(), checkTopics(&d), checkWords(&d), s.resolveLimits(&d)} {
+	for _, err := range []error{s.checkName(), checkTopics(&d), checkWords(&d), checkDeadLetters(&d), s.resolveLimits(&d)} {
 		if err != nil {
 			return d, err
 		}
@@ -146,9 +146,7 @@ func checkWords(d *meta.Deployment) error {
 		return refuse(ErrUnsupported, "--guarantee exactly-once needs transactions, which this version does not have; use at-least-once")
 	case d.Guarantee != AtLeastOnce:
 		return refuse(ErrInvalid, "--guarantee %q: it is exactly-once or at-least-once", d.Guarantee)
-	case d.OnError == OnErrorDLQ || d.DLQ != "":
-		return refuse(ErrUnsupported, "--on-error dlq and --dlq are not supported yet; use stop or skip")
-	case d.OnError != OnErrorStop && d.OnError != OnErrorSkip:
+	case d.OnError != OnErrorStop && d.OnError != OnErrorSkip && d.OnError != OnErrorDLQ:
 		return refuse(ErrInvalid, "--on-error %q: it is stop, skip or dlq", d.OnError)
 	}
 	return nil

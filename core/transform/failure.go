@@ -14,9 +14,11 @@ const (
 	causeGuest   cause = iota // a call of the guest: trap, time, failure, bad output
 	causeStart                // no instance could be started
 	causeDamaged              // the batch cannot be read
+	causeOutput               // an output topic takes no such records, and never will
 )
 
-// failure is why records could not be processed. Everything before first was.
+// failure is why records could not be processed. Everything before first was. The refusal of an output is about some of
+// the records from first to last, which are n.
 type failure struct {
 	cause       cause
 	first, last record.Offset

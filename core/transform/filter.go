@@ -27,7 +27,7 @@ func (p *processor) filterChunks(ctx context.Context, part *partition, b record.
 	p.chunks.reset(b, section, p.wants)
 	passing := make([]byte, abi.BitmapLen(int(b.NumRecords())))
 	first, end, begin := -1, 0, part.cursor
-	for !p.interrupted() || first < 0 {
+	for !p.paused() || first < 0 {
 		k, next := p.chunks.next(part.cursor, part.alone())
 		if next != nil {
 			err = p.damaged(part, b, next)

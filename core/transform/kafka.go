@@ -105,4 +105,5 @@ const (
 	versionSyncGroup       = 5
 	versionDescribeGroups  = 5
 	versionCreateTopics    = 5
+	versionDescribeConfigs = 4
 )

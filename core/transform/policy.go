@@ -17,10 +17,10 @@ func (p *processor) handle(ctx context.Context, part *partition, err error) {
 	var f *failure
 	switch {
 	case errors.As(err, &f):
-		p.handleFailure(part, f)
+		p.handleFailure(ctx, part, f)
 	case errors.Is(err, ErrOutOfRange):
 		p.relocate(part, err)
-	case errors.Is(err, errNoCounterpart), errors.Is(err, ErrRefused), errors.Is(err, ErrTooLarge):
+	case errors.Is(err, errNoCounterpart):
 		p.stop(fmt.Sprintf("records of %s from offset %d on: %v", part.tp, part.position, err))
 	default:
 		p.wait(part, err)
@@ -28,12 +28,17 @@ func (p *processor) handle(ctx context.Context, part *partition, err error) {
 }
 
 // handleFailure tries a failed chunk again whole, as often as the policy says, then its records one by one; a record that
-// fails alone falls to the policy.
-func (p *processor) handleFailure(part *partition, f *failure) {
+// fails alone falls to the policy. So does one whose output is refused, which is not tried again.
+func (p *processor) handleFailure(ctx context.Context, part *partition, f *failure) {
 	alone := f.first <= part.aloneUntil
 	switch {
 	case f.cause == causeDamaged:
-		p.giveUp(part, f, "the stored batch is damaged: %v", f.err)
+		p.giveUp(ctx, part, f, 1, "the stored batch is damaged: %v", f.err)
+	case f.cause == causeOutput && f.n > 1:
+		part.singlyUntil = f.last
+	case f.cause == causeOutput:
+		f.first = f.last // there may be a gap before it
+		p.giveUp(ctx, part, f, 1, "%v", f.err)
 	case !alone && part.attempts < p.retries:
 		part.attempts++
 		p.counters.retries.Add(1)
@@ -46,21 +51,58 @@ func (p *processor) handleFailure(part *partition, f *failure) {
 	case !alone && f.n > 1:
 		part.aloneUntil = f.last
 	default:
-		p.giveUp(part, f, "%v (after %d retries)", f.err, p.retries)
+		attempts := p.retries + 1
+		if alone {
+			attempts++ // with others before
+		}
+		p.giveUp(ctx, part, f, attempts, "%v (after %d retries)", f.err, p.retries)
 	}
 }
 
-// giveUp applies the policy to what failed for good.
-func (p *processor) giveUp(part *partition, f *failure, format string, args ...any) {
-	p.counters.failed.Add(int64(f.n))
+// giveUp applies the policy to what failed for good, after so many attempts.
+func (p *processor) giveUp(ctx context.Context, part *partition, f *failure, attempts int, format string, args ...any) {
 	reason := fmt.Sprintf("record %s offset %d: ", part.tp, f.first) + fmt.Sprintf(format, args...)
-	if !p.skip {
+	switch {
+	case p.skip:
+		p.passedOver("records were skipped", reason)
+	case p.dead != nil && f.cause == causeDamaged:
+		p.counters.failed.Add(int64(f.n))
+		p.stop(reason + "; its records cannot be told apart, so that they cannot be dead-lettered")
+		return
+	case p.dead != nil:
+		if err := p.bury(ctx, part, f, attempts); err != nil {
+			p.unburied(ctx, part, reason, err)
+			return
+		}
+		p.passedOver("a record was dead-lettered", reason)
+	default:
+		p.counters.failed.Add(int64(f.n))
 		p.stop(reason)
 		return
 	}
-	p.logger.Warn("records were skipped", "records", f.n, "reason", reason)
+	p.counters.failed.Add(int64(f.n))
 	p.counters.in.Add(int64(f.n))
 	part.position, part.attempts = max(part.position, f.last+1), 0
+}
+
+// passedOver logs that a deployment goes on without some records: once a second, as all of them may fail.
+func (p *processor) passedOver(what, reason string) {
+	p.unsaid++
+	if now := time.Now(); now.Sub(p.saidAt) >= time.Second {
+		p.logger.Warn(what, "times", p.unsaid, "reason", reason)
+		p.unsaid, p.saidAt = 0, now
+	}
+}
+
+// unburied keeps a record that could not be dead-lettered where it is: it is never lost.
+func (p *processor) unburied(ctx context.Context, part *partition, reason string, err error) {
+	p.outputs.discard()
+	if errors.Is(err, errUnburied) {
+		p.counters.failed.Add(1)
+		p.stop(reason + "; " + err.Error())
+		return
+	}
+	p.handle(ctx, part, err)
 }
 
 func (p *processor) stop(reason string) {
@@ -82,7 +124,8 @@ func (p *processor) relocate(part *partition, err error) {
 		return
 	}
 	p.logger.Warn("the position is outside the log", "partition", part.tp, "position", part.position, "start", start, "end", end)
-	part.position, part.moved, part.aloneUntil, part.attempts = to, true, record.NoOffset, 0
+	part.position, part.moved, part.attempts = to, true, 0
+	part.aloneUntil, part.singlyUntil = record.NoOffset, record.NoOffset
 }
 
 // wait puts a partition aside for a while: its trouble may pass, and the others go on.

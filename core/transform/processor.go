@@ -37,11 +37,13 @@ type partition struct {
 	attempts   int           // failures of the chunk at the position
 	trouble    int           // failures in a row that are not the guest's
 	retryAt    time.Time     // not to be touched before
-	aloneUntil record.Offset // up to here records are given to the guest one by one
+	aloneUntil record.Offset // up to here records are given to the guest one by one, as it failed on one of them
+	// singlyUntil: up to here one record's outputs are appended before the next record, as an output was refused
+	singlyUntil record.Offset
 }
 
 // alone tells whether the next record has to be tried by itself.
-func (p *partition) alone() bool { return p.cursor <= p.aloneUntil }
+func (p *partition) alone() bool { return p.cursor <= max(p.aloneUntil, p.singlyUntil) }
 
 func (p *partition) dirty() bool { return p.moved || p.position != p.committed }
 
@@ -53,7 +55,8 @@ type processorConfig struct {
 	filter         bool
 	wants          abi.Wants
 	outputTopics   []string
-	byKey, skip    bool // --partition key, --on-error skip
+	byKey, skip    bool         // --partition key, --on-error skip
+	dead           *deadLetters // --on-error dlq, else nil
 	retries        int
 	counters       *counters
 	partitionCount func(topic string) int32
@@ -78,10 +81,15 @@ type processor struct {
 	suspended bool   // the group may be giving the partitions to others
 	halted    bool   // by the error policy, for good
 
+	saidAt time.Time // when it was logged last that records are passed over
+	unsaid int       // how often that has happened since
+
 	uncommitted  int64 // bytes read since the last commit
 	lastCommit   time.Time
 	nextCommitAt time.Time // after a commit that failed
 
+	taken        taken   // by the guest since outputs were appended last
+	single       bool    // this step ends after one call of the guest
 	outputCounts []int32 // partitions of each output, as of this step
 	buf, section []byte
 	chunks       chunker
@@ -115,6 +123,9 @@ func (p *processor) do(ctx context.Context, f func()) bool {
 
 // interrupted tells that somebody waits in do.
 func (p *processor) interrupted() bool { return p.asked.Load() > 0 }
+
+// paused tells that a step that has got somewhere has to end.
+func (p *processor) paused() bool { return p.single || p.interrupted() }
 
 // run processes until ctx ends. The guest sees the same ctx.
 func (p *processor) run(ctx context.Context) {
@@ -207,7 +218,7 @@ func (p *processor) untilDue(now time.Time) time.Duration {
 // add takes over partitions, each from its position on. A partition that is not on this node is tried again.
 func (p *processor) add(positions map[TopicPartition]record.Offset) {
 	for tp, offset := range positions {
-		part := &partition{tp: tp, position: offset, committed: offset, aloneUntil: record.NoOffset}
+		part := &partition{tp: tp, position: offset, committed: offset, aloneUntil: record.NoOffset, singlyUntil: record.NoOffset}
 		p.parts = append(p.parts, part)
 		p.watchPartition(part)
 	}

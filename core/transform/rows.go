@@ -11,7 +11,7 @@ import (
 // transformBatch gives the records of a batch from the cursor on to a transform, chunk by chunk.
 func (p *processor) transformBatch(ctx context.Context, part *partition, b record.Batch, section []byte, call abi.Call) (done bool, err error) {
 	p.chunks.reset(b, section, p.wants)
-	for first := true; first || !p.interrupted(); first = false {
+	for first := true; first || !p.paused(); first = false {
 		k, err := p.chunks.next(part.cursor, part.alone())
 		if err != nil {
 			return false, p.damaged(part, b, err)

@@ -2,6 +2,7 @@ package transform
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -31,6 +32,7 @@ func (p *processor) step(ctx context.Context, part *partition) error {
 	}
 	before := part.position
 	part.cursor = before
+	p.taken, p.single = taken{}, before <= part.singlyUntil
 	whole, runErr := p.process(ctx, part, data)
 	p.releaseGuest()
 	p.chunks.release()
@@ -71,13 +73,28 @@ func (p *processor) process(ctx context.Context, part *partition, data []byte) (
 	return true, nil
 }
 
-// appendOutputs appends what was collected and moves the position to the cursor.
+// taken is what the guest has processed without a failure and whose outputs are not appended yet.
+type taken struct {
+	records, dropped, bytes int
+	last                    record.Offset
+}
+
+// appendOutputs appends what was collected and moves the position to the cursor. An output that will never be taken is a
+// failure of the records that it was made of.
 func (p *processor) appendOutputs(ctx context.Context, part *partition) error {
+	t := p.taken
+	p.taken = taken{}
 	records, bytes, err := p.outputs.append(ctx)
 	if err != nil {
 		part.cursor = part.position
+		if t.records > 0 && (errors.Is(err, ErrRefused) || errors.Is(err, ErrTooLarge)) {
+			return &failure{causeOutput, part.position, t.last, t.records, err}
+		}
 		return err
 	}
+	p.counters.in.Add(int64(t.records))
+	p.counters.bytesIn.Add(int64(t.bytes))
+	p.counters.dropped.Add(int64(t.dropped))
 	p.counters.out.Add(records)
 	p.counters.bytesOut.Add(bytes)
 	if part.cursor != part.position {
@@ -161,11 +178,12 @@ func (p *processor) releaseGuest() {
 	}
 }
 
-// succeeded counts a chunk whose outputs were taken over.
+// succeeded takes note of a chunk whose outputs wait to be appended; then it counts.
 func (p *processor) succeeded(part *partition, k *chunk, dropped int) {
-	p.counters.in.Add(int64(k.n))
-	p.counters.bytesIn.Add(int64(k.bytes))
-	p.counters.dropped.Add(int64(dropped))
+	p.taken.records += k.n
+	p.taken.bytes += k.bytes
+	p.taken.dropped += dropped
+	p.taken.last = k.last
 	part.attempts = 0
 	part.cursor = k.last + 1
 }

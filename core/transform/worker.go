@@ -201,7 +201,7 @@ func (w *worker) newMember(index int, instances *pool) *member {
 	})
 	m.proc = newProcessor(processorConfig{
 		source: w.Source, sink: w.Sink, pool: instances, filter: instances.program.Filter(), wants: instances.program.Wants(),
-		outputTopics: d.Outputs, byKey: d.Partition == PartitionKey, skip: d.OnError == OnErrorSkip, retries: int(d.Retries),
+		outputTopics: d.Outputs, byKey: d.Partition == PartitionKey, skip: d.OnError == OnErrorSkip, dead: w.deadLettersOf(d), retries: int(d.Retries),
 		counters: &w.counters, partitionCount: w.partitionCount, halt: w.halt, commit: m.commitOffsets, logger: w.logger,
 	})
 	return m
