@@ -243,6 +243,10 @@ func (i *Instance) do(ctx context.Context, filter bool, call abi.Call, in []byte
 	return nil
 }
 
+// MemoryBytes is the size of the guest's linear memory. Only the goroutine that owns
+// the instance may ask.
+func (i *Instance) MemoryBytes() int64 { return int64(i.module.Memory().Size()) }
+
 // dead marks the instance: later calls say so, and why this one failed.
 func (i *Instance) dead(err error) error {
 	i.failure = fmt.Errorf("%w: %w", errDiscarded, err)

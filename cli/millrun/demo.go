@@ -239,12 +239,8 @@ func (d *demo) drawTable(list []transform.Summary, topics []string, now map[stri
 	}
 	w.Flush()
 	fmt.Fprintln(&text)
-	fmt.Fprintln(w, "DEPLOYMENT\tSTATE\tMODULE\tMEMBERS\tLAG\tIN\tOUT\tDROPPED\tNS/RECORD\t")
-	for _, s := range list {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%.0f\t\n", s.Name, s.State, s.Module.Name, len(s.Members), s.Lag, s.Counters.In, s.Counters.Out,
-			s.Counters.Dropped, s.Counters.NsPerRecord)
-	}
-	w.Flush()
+	// A buffer takes everything.
+	_ = printDeployments(&text, list, time.Now())
 	if d.lines > 0 {
 		fmt.Fprintf(d.out, "\x1b[%dA\x1b[J", d.lines)
 	}

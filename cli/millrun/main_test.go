@@ -157,3 +157,58 @@ func sequence(from, to int) string {
 	}
 	return b.String()
 }
+
+// running is a verb in a process of its own.
+type running struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	path string // of what it has printed
+}
+
+// startVerb runs one command line against p as a process that goes on.
+func startVerb(t *testing.T, p *process, args ...string) *running {
+	t.Helper()
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	r := &running{t, exec.Command(os.Args[0], args...), out.Name()}
+	r.cmd.Env = append(os.Environ(), asMain+"=1", "MILLRUN_BOOTSTRAP="+p.Kafka, "MILLRUN_HTTP="+p.HTTP)
+	r.cmd.Stdout, r.cmd.Stderr = out, out
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.cmd.Process.Kill(); r.cmd.Wait() })
+	return r
+}
+
+// until waits until the words have been printed, in this order.
+func (r *running) until(words ...string) {
+	r.t.Helper()
+	var text string
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		printed, err := os.ReadFile(r.path)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		text = string(printed)
+		rest, found := text, true
+		for _, w := range words {
+			if _, rest, found = strings.Cut(rest, w); !found {
+				break
+			}
+		}
+		if found {
+			return
+		}
+	}
+	r.t.Fatalf("%q is not printed: %q", words, text)
+}
+
+// interrupt sends Ctrl-C and returns the exit code.
+func (r *running) interrupt() int {
+	r.cmd.Process.Signal(os.Interrupt)
+	r.cmd.Wait()
+	return r.cmd.ProcessState.ExitCode()
+}

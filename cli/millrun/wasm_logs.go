@@ -17,6 +17,9 @@ import (
 	"github.com/millrun/millrun/core/transform"
 )
 
+// logsTopicPoll is how often who follows looks whether the logs' topic is there.
+const logsTopicPoll = 500 * time.Millisecond
+
 func wasmLogsCommand() *cli.Command {
 	return &cli.Command{
 		Name: "logs", Usage: "print what a deployment's module has logged", ArgsUsage: "NAME",
@@ -42,17 +45,30 @@ func wasmLogs(c *cli.Context) error {
 		if err := json.Unmarshal(r.Value, &line); err != nil {
 			line.Message = string(r.Value)
 		}
-		_, err := fmt.Fprintf(out, "%s %-5s [%d] %s\n", line.Time.UTC().Format("2006-01-02T15:04:05.000Z"), line.Level, line.Partition, line.Message)
+		_, err := fmt.Fprintf(out, "%s %-5s [%d] %s\n", line.Time.UTC().Format("2006-01-02T15:04:05.000Z"), line.Level, line.Partition, printable(line.Message))
 		return err
 	}
 	opts := []kgo.Opt{kgo.KeepControlRecords(), kgo.FetchMaxWait(250 * time.Millisecond)}
-	err = withAdmin(c, func(ctx context.Context, admin *kadm.Client) error {
-		more, err := run.plan(ctx, admin, position{kind: "earliest"}, -1, !c.Bool("f"))
-		opts = append(opts, more...)
-		return err
-	})
-	if errors.Is(err, errNoTopic) {
-		return nil // nobody has logged anything yet
+	for {
+		err = withAdmin(c, func(ctx context.Context, admin *kadm.Client) error {
+			more, err := run.plan(ctx, admin, position{kind: "earliest"}, -1, !c.Bool("f"))
+			opts = append(opts, more...)
+			return err
+		})
+		if !errors.Is(err, errNoTopic) {
+			break
+		}
+		// Nobody has logged anything yet: the first line creates the topic.
+		if !c.Bool("f") {
+			return nil
+		}
+		select {
+		case <-time.After(logsTopicPoll):
+		case <-c.Context.Done():
+		}
+	}
+	if c.Context.Err() != nil {
+		return nil
 	}
 	if err != nil {
 		return err

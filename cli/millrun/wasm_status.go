@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -10,7 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"text/tabwriter"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -31,15 +32,47 @@ func wasmListCommand() *cli.Command {
 			if wantsJSON(c) {
 				return writeJSON(c.App.Writer, list)
 			}
-			w := tabwriter.NewWriter(c.App.Writer, 0, 4, 2, ' ', 0)
-			fmt.Fprintln(w, "NAME\tSTATE\tMODULE\tGROUP\tINPUTS\tOUTPUTS\tMEMBERS\tLAG\tIN\tOUT\tDROPPED")
-			for _, s := range list {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\n", s.Name, s.State, s.Module.Name, s.Group, strings.Join(s.Inputs, ","),
-					strings.Join(s.Outputs, ","), len(s.Members), s.Lag, s.Counters.In, s.Counters.Out, s.Counters.Dropped)
-			}
-			return w.Flush()
+			return printDeployments(c.App.Writer, list, time.Now())
 		},
 	}
+}
+
+// printDeployments prints a line for each deployment and, below, why some do not run.
+func printDeployments(out io.Writer, list []transform.Summary, now time.Time) error {
+	t := table{columns: []column{
+		{title: "NAME"}, {title: "STATE"}, {title: "MODULE", spare: 5}, {title: "VERSION", right: true, spare: 3}, {title: "TOPICS", spare: 9},
+		{title: "MEMBERS", right: true, spare: 4}, {title: "PARTITIONS", right: true, spare: 7}, {title: "LAG", right: true},
+		{title: "IN/S", right: true}, {title: "OUT/S", right: true}, {title: "DROPPED/S", right: true, spare: 2}, {title: "FAILED/S", right: true},
+		{title: "TIME/REC", right: true, spare: 1}, {title: "FUEL/REC", right: true, spare: 6}, {title: "MEMORY", right: true, spare: 2},
+		{title: "RESTARTS", right: true, spare: 8}, {title: "LAST ERROR", spare: 3},
+	}}
+	width := widthOf(out)
+	for i := range list {
+		s := &list[i]
+		lastError := "-"
+		if s.LastError != nil {
+			lastError = age(now.Sub(s.LastError.Time))
+		}
+		t.add(s.Name, s.State, s.Module.Name, fmt.Sprint(s.Module.Version), route(s), fmt.Sprint(len(s.Members)), fmt.Sprint(s.PartitionCount),
+			amount(float64(s.Lag)), amount(s.Rates.In), amount(s.Rates.Out), amount(s.Rates.Dropped), amount(s.Rates.Failed),
+			nanoseconds(s.Counters.NsPerRecord), amount(s.Counters.FuelPerRecord), byteCount(s.Memory.Bytes), fmt.Sprint(s.Counters.Restarts), lastError)
+	}
+	if err := t.write(out, width); err != nil {
+		return err
+	}
+	blank := "\n"
+	for i := range list {
+		if s := &list[i]; s.Reason != "" {
+			fmt.Fprint(out, blank)
+			wrapped(out, s.Name+" "+s.State+": ", s.Reason, width)
+			blank = ""
+		}
+	}
+	return nil
+}
+
+func route(s *transform.Summary) string {
+	return strings.Join(s.Inputs, ",") + " -> " + strings.Join(s.Outputs, ",")
 }
 
 func listDeployments(c *cli.Context) ([]transform.Summary, error) {
@@ -63,45 +96,82 @@ func wasmDescribeCommand() *cli.Command {
 			if wantsJSON(c) {
 				return writeJSON(c.App.Writer, s)
 			}
-			return printDeployment(c.App.Writer, s)
+			return printDeployment(c.App.Writer, &s, time.Now())
 		},
 	}
 }
 
-func printDeployment(out io.Writer, s transform.Status) error {
-	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintf(w, "%s  %s\n", s.Name, s.State)
+// printDeployment prints all about one deployment: what it is, how it does, and how far it has come.
+func printDeployment(out io.Writer, s *transform.Status, now time.Time) error {
+	width := widthOf(out)
+	fmt.Fprintf(out, "%s is %s\n", s.Name, s.State)
+	line := func(label, format string, args ...any) {
+		wrapped(out, fmt.Sprintf("  %-11s ", label), fmt.Sprintf(format, args...), width)
+	}
 	if s.Reason != "" {
-		fmt.Fprintf(w, "reason:\t%s\n", s.Reason)
+		line("reason", "%s", s.Reason)
 	}
-	fmt.Fprintf(w, "module:\t%s version %d, sha256 %.12s\n", s.Module.Name, s.Module.Version, s.Module.SHA256)
-	fmt.Fprintf(w, "group:\t%s, from %s, %s\n", s.Group, s.From, s.Guarantee)
-	fmt.Fprintf(w, "topics:\t%s -> %s\n", strings.Join(s.Inputs, ","), strings.Join(s.Outputs, ","))
-	for _, k := range slices.Sorted(maps.Keys(s.Config)) {
-		fmt.Fprintf(w, "config:\t%s=%s\n", k, s.Config[k])
+	line("module", "%s version %d, sha256 %.12s", s.Module.Name, s.Module.Version, s.Module.SHA256)
+	line("group", "%s, from %s, %s", s.Group, s.From, s.Guarantee)
+	line("topics", "%s", route(&s.Summary))
+	for n, k := range slices.Sorted(maps.Keys(s.Config)) {
+		line([]string{"config", ""}[min(n, 1)], "%s=%s", k, s.Config[k])
 	}
-	n := s.Counters
-	fmt.Fprintf(w, "records:\tin %d, out %d, dropped %d, failed %d, retries %d, restarts %d\n", n.In, n.Out, n.Dropped, n.Failed, n.Retries, n.Restarts)
-	fmt.Fprintf(w, "bytes:\tin %d, out %d; %.0f ns a record\n", n.BytesIn, n.BytesOut, n.NsPerRecord)
-	if err := w.Flush(); err != nil {
+	n := &s.Counters
+	line("lag", "%d in %s, %s", s.Lag, count(len(s.Partitions), "partition"), count(len(s.Members), "member"))
+	line("bytes", "%s in, %s out", byteCount(n.BytesIn), byteCount(n.BytesOut))
+	line("cost", "%s and %s units of fuel a record", nanoseconds(n.NsPerRecord), amount(n.FuelPerRecord))
+	line("memory", "%s in %s", byteCount(s.Memory.Bytes), count(int(s.Memory.Instances), "instance"))
+	line("trouble", "%d retries, %d restarts", n.Retries, n.Restarts)
+	if e := s.LastError; e != nil {
+		line("last error", "%s (%s)%s: %s", e.Time.Format("2006-01-02T15:04:05Z"), age(now.Sub(e.Time)), placeOf(e), e.Message)
+	}
+	records := table{columns: []column{{title: "RECORDS"}, {title: "IN", right: true}, {title: "OUT", right: true}, {title: "DROPPED", right: true}, {title: "FAILED", right: true}}}
+	records.add("now", perSecond(s.Rates.In), perSecond(s.Rates.Out), perSecond(s.Rates.Dropped), perSecond(s.Rates.Failed))
+	records.add("in all", fmt.Sprint(n.In), fmt.Sprint(n.Out), fmt.Sprint(n.Dropped), fmt.Sprint(n.Failed))
+	fmt.Fprintln(out)
+	if err := records.write(out, width); err != nil {
 		return err
 	}
-	fmt.Fprintln(w, "TOPIC\tPARTITION\tOFFSET\tEND\tLAG\tMEMBER")
-	for _, p := range s.Partitions {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\n", p.Topic, p.Partition, p.Offset, p.End, p.Lag, memberOf(s.Members, p))
-	}
-	return w.Flush()
+	return printPartitions(out, s, width)
 }
 
-// memberOf names the member that a partition is assigned to, and says where it runs.
-func memberOf(members []transform.MemberStatus, p transform.PartitionStatus) string {
-	for _, m := range members {
-		if slices.Contains(m.Partitions, transform.MemberPartition{Topic: p.Topic, Partition: p.Partition}) {
-			if m.Local {
-				return m.ID
-			}
-			return m.ID + " (outside, " + strings.TrimPrefix(m.Host, "/") + ")"
+// placeOf says where an error was, if that is known.
+func placeOf(e *transform.ErrorStatus) string {
+	if e.Partition == nil || e.Offset == nil {
+		return ""
+	}
+	return fmt.Sprintf(" at %s/%d offset %d", e.Topic, *e.Partition, *e.Offset)
+}
+
+// printPartitions prints the partitions with the number of the member that each is assigned to, and the members.
+func printPartitions(out io.Writer, s *transform.Status, width int) error {
+	owner := make(map[transform.MemberPartition]string)
+	members := table{columns: []column{{title: "MEMBER", right: true}, {title: "ID"}, {title: "WHERE"}}}
+	for i, m := range s.Members {
+		number, where := fmt.Sprint(i+1), "this broker"
+		if !m.Local {
+			where = m.Client + " at " + strings.TrimPrefix(m.Host, "/")
+		}
+		members.add(number, m.ID, where)
+		for _, p := range m.Partitions {
+			owner[p] = number
 		}
 	}
-	return "-"
+	partitions := table{columns: []column{{title: "TOPIC"}, {title: "PARTITION", right: true}, {title: "OFFSET", right: true}, {title: "END", right: true},
+		{title: "LAG", right: true}, {title: "MEMBER", right: true}}}
+	for _, p := range s.Partitions {
+		member := owner[transform.MemberPartition{Topic: p.Topic, Partition: p.Partition}]
+		partitions.add(p.Topic, fmt.Sprint(p.Partition), fmt.Sprint(p.Offset), fmt.Sprint(p.End), fmt.Sprint(p.Lag), cmp.Or(member, "-"))
+	}
+	for _, t := range []*table{&partitions, &members} {
+		if len(t.rows) == 0 {
+			continue
+		}
+		fmt.Fprintln(out)
+		if err := t.write(out, width); err != nil {
+			return err
+		}
+	}
+	return nil
 }

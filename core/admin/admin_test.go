@@ -32,6 +32,10 @@ type fake struct {
 func (f *fake) status() *transform.Status {
 	s := &transform.Status{Partitions: []transform.PartitionStatus{{Topic: "in", Partition: 0, Offset: 3, End: 5, Lag: 2}}}
 	s.Name, s.State, s.Lag, s.Counters.In = "f", "running", 2, 7
+	s.Counters.Fuel, s.Counters.GuestNs, s.Counters.FuelPerRecord = 1234567890123, 250_000_000, 12.5
+	s.Rates.Out, s.Memory = 0.5, transform.MemoryStatus{Bytes: 17 << 16, Instances: 3}
+	s.Module.Name, s.Module.Version = "a \"b\"\n", 4
+	s.LastError = &transform.ErrorStatus{Time: time.Unix(1_500_000_000, 0), Message: "trap"}
 	return s
 }
 
@@ -47,6 +51,10 @@ func (f *fake) Describe(_ context.Context, name string) (*transform.Status, erro
 
 func (f *fake) List(context.Context) ([]transform.Summary, error) {
 	return []transform.Summary{f.status().Summary}, f.err
+}
+
+func (f *fake) DescribeAll(context.Context) ([]transform.Status, error) {
+	return []transform.Status{*f.status()}, f.err
 }
 
 func (f *fake) Pause(_ context.Context, name string) error {
@@ -294,6 +302,12 @@ func TestMetricsAreThereEvenIfDeploymentsCannotBeListed(t *testing.T) {
 		"millrun_partitions 12\n", "millrun_produced_bytes_total 99\n", "millrun_wasm_lag{deployment=\"f\"} 2\n",
 		"millrun_wasm_state{deployment=\"f\",state=\"running\"} 1\n", "millrun_wasm_state{deployment=\"f\",state=\"failed\"} 0\n",
 		"millrun_wasm_records_in_total{deployment=\"f\"} 7\n", "process_",
+		"millrun_wasm_partition_lag{deployment=\"f\",topic=\"in\",partition=\"0\"} 2\n", "millrun_wasm_fuel_per_record{deployment=\"f\"} 12.5\n",
+		"millrun_wasm_records_per_second{deployment=\"f\",kind=\"out\"} 0.5\n", "millrun_wasm_memory_bytes{deployment=\"f\"} 1114112\n",
+		"millrun_wasm_instances{deployment=\"f\"} 3\n", "millrun_wasm_partitions{deployment=\"f\"} 1\n",
+		"millrun_wasm_fuel_total{deployment=\"f\"} 1234567890123\n", "millrun_wasm_guest_seconds_total{deployment=\"f\"} 0.25\n",
+		"millrun_wasm_module_info{deployment=\"f\",module=\"a \\\"b\\\"\\n\",version=\"4\",sha256=\"\"} 1\n",
+		"millrun_wasm_last_error_timestamp_seconds{deployment=\"f\"} 1500000000\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in the metrics", want)
@@ -303,6 +317,22 @@ func TestMetricsAreThereEvenIfDeploymentsCannotBeListed(t *testing.T) {
 	status, text := do(t, "GET", s.URL+"/metrics", "", nil)
 	if status != http.StatusOK || !strings.Contains(text, "millrun_partitions 12\n") {
 		t.Errorf("%d without the broker's own numbers", status)
+	}
+}
+
+func TestSeriesOfPartitionsAreBounded(t *testing.T) {
+	all := make([]transform.Status, 3)
+	for i := range all {
+		all[i].Name = fmt.Sprint(i)
+		all[i].Partitions = make([]transform.PartitionStatus, maxLagSeries/2-1)
+	}
+	var out bytes.Buffer
+	writeDeployments(&out, all)
+	if n := strings.Count(out.String(), "millrun_wasm_partition_lag{"); n != maxLagSeries-2 {
+		t.Errorf("%d series", n)
+	}
+	if !strings.Contains(out.String(), "millrun_wasm_lag{deployment=\"2\"}") {
+		t.Error("a deployment whose partitions do not fit has no sum")
 	}
 }
 

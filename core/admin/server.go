@@ -20,6 +20,7 @@ type Deployments interface {
 	Deploy(ctx context.Context, spec transform.DeploySpec, wasm []byte) (*transform.Status, error)
 	Describe(ctx context.Context, name string) (*transform.Status, error)
 	List(ctx context.Context) ([]transform.Summary, error)
+	DescribeAll(ctx context.Context) ([]transform.Status, error)
 	Pause(ctx context.Context, name string) error
 	Resume(ctx context.Context, name string) error
 	Delete(ctx context.Context, name string) error

@@ -57,13 +57,7 @@ func (d *Deployments) commitStart(ctx context.Context, deployment *meta.Deployme
 // offsetsAt asks for the offset of every input partition at a timestamp, or one of ListOffsets' special ones. Where no
 // record is that young, it is the end.
 func (d *Deployments) offsetsAt(ctx context.Context, deployment *meta.Deployment, timestamp int64) (map[TopicPartition]record.Offset, error) {
-	var tps []TopicPartition
-	for _, topic := range deployment.Inputs {
-		for p := range d.partitionCount(topic) {
-			tps = append(tps, TopicPartition{topic, p})
-		}
-	}
-	offsets, err := d.listOffsets(ctx, deployment.Name, tps, timestamp)
+	offsets, err := d.listOffsets(ctx, deployment.Name, d.inputsOf(deployment), timestamp)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +77,7 @@ func (d *Deployments) offsetsAt(ctx context.Context, deployment *meta.Deployment
 	return offsets, err
 }
 
-func (d *Deployments) listOffsets(ctx context.Context, name string, tps []TopicPartition, timestamp int64) (map[TopicPartition]record.Offset, error) {
+func listOffsetsRequest(tps []TopicPartition, timestamp int64) *kmsg.ListOffsetsRequest {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.ReplicaID = -1
 	for topic, partitions := range byTopic(tps) {
@@ -96,7 +90,11 @@ func (d *Deployments) listOffsets(ctx context.Context, name string, tps []TopicP
 		}
 		req.Topics = append(req.Topics, t)
 	}
-	resp, err := request[*kmsg.ListOffsetsResponse](ctx, d.requester(name), versionListOffsets, req)
+	return req
+}
+
+func (d *Deployments) listOffsets(ctx context.Context, name string, tps []TopicPartition, timestamp int64) (map[TopicPartition]record.Offset, error) {
+	resp, err := request[*kmsg.ListOffsetsResponse](ctx, d.requester(name), versionListOffsets, listOffsetsRequest(tps, timestamp))
 	if err != nil {
 		return nil, err
 	}

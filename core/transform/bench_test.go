@@ -25,6 +25,9 @@ func (g *idle) Instance(context.Context, abi.LogFunc) (Instance, error) { return
 
 type idleInstance struct{ *idle }
 
+func (i idleInstance) Fuel() uint64       { return 0 }
+func (i idleInstance) MemoryBytes() int64 { return 0 }
+
 func (i idleInstance) Filter(_ context.Context, _ abi.Call, _ []byte, n int) ([]byte, error) {
 	return i.bitmap, nil
 }
@@ -83,9 +86,10 @@ func BenchmarkStep(b *testing.B) {
 }
 
 func benchmarkStep(b *testing.B, node *oneBatch, g *idle) {
+	counters := newCounters()
 	p := newProcessor(processorConfig{
-		source: node, sink: node, pool: &pool{program: g}, filter: g.filter, wants: g.wants, outputTopics: []string{"out"},
-		counters: new(counters), partitionCount: func(string) int32 { return 1 }, logger: quiet(),
+		source: node, sink: node, pool: &pool{program: g, counters: counters}, filter: g.filter, wants: g.wants, outputTopics: []string{"out"},
+		counters: counters, partitionCount: func(string) int32 { return 1 }, logger: quiet(),
 	})
 	part := &partition{tp: TopicPartition{"in", 0}, aloneUntil: record.NoOffset}
 	b.SetBytes(int64(len(node.batch)))

@@ -48,6 +48,8 @@ type instance struct {
 }
 
 func (i *instance) Close(context.Context) error { return nil }
+func (i *instance) Fuel() uint64                { return 0 }
+func (i *instance) MemoryBytes() int64          { return 0 }
 func (i *instance) Transform(context.Context, abi.Call, []byte, int) ([]byte, error) {
 	return nil, errors.New("this is a filter")
 }

@@ -77,9 +77,10 @@ func New(c Config) *Deployments {
 // slot makes what runs under one name equal to what is wanted. want and worker are guarded by the Deployments' mu; the
 // slot's goroutine alone changes worker.
 type slot struct {
-	want   *meta.Deployment // nil: nothing
-	worker *worker
-	wake   chan struct{} // holds one
+	want     *meta.Deployment // nil: nothing
+	worker   *worker
+	counters *counters     // guarded by mu: of the deployment that is, or was last, wanted
+	wake     chan struct{} // holds one
 }
 
 // Reconcile takes over what has changed from one image to the next; before is nil at the start. It does not block: it is
@@ -129,6 +130,9 @@ func (d *Deployments) want(name string, deployment *meta.Deployment) {
 	if s.want == deployment {
 		return
 	}
+	if deployment != nil && (s.want == nil || s.want.CreatedSeq != deployment.CreatedSeq) {
+		s.counters = newCounters()
+	}
 	s.want = deployment
 	select {
 	case s.wake <- struct{}{}:
@@ -140,7 +144,7 @@ func (d *Deployments) want(name string, deployment *meta.Deployment) {
 func (d *Deployments) follow(name string, s *slot) {
 	for {
 		d.mu.Lock()
-		want, worker := s.want, s.worker
+		want, worker, counters := s.want, s.worker, s.counters
 		if worker == nil && want == nil {
 			delete(d.slots, name)
 			d.mu.Unlock()
@@ -153,7 +157,7 @@ func (d *Deployments) follow(name string, s *slot) {
 			worker.close()
 			worker = nil
 		case worker == nil && wanted:
-			worker = d.startWorker(want, d.takePrepared(want))
+			worker = d.startWorker(want, d.takePrepared(want), counters)
 		default:
 			<-s.wake
 			continue

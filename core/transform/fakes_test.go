@@ -243,7 +243,7 @@ func (g *goGuest) Instance(_ context.Context, log abi.LogFunc) (Instance, error)
 		}
 	}
 	g.open++
-	return &goInstance{g, log}, nil
+	return &goInstance{g, log, 0}, nil
 }
 
 func (g *goGuest) Close(context.Context) error {
@@ -264,8 +264,12 @@ func (g *goGuest) called() []int {
 
 type goInstance struct {
 	*goGuest
-	log abi.LogFunc
+	log  abi.LogFunc
+	fuel uint64 // a unit a record
 }
+
+func (i *goInstance) Fuel() uint64       { return i.fuel }
+func (i *goInstance) MemoryBytes() int64 { return 1 << 16 }
 
 func (i *goInstance) Close(context.Context) error {
 	i.mu.Lock()
@@ -278,6 +282,7 @@ func (i *goInstance) count(n int) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.calls = append(i.calls, n)
+	i.fuel += uint64(n)
 }
 
 func (i *goInstance) Filter(ctx context.Context, call abi.Call, in []byte, n int) ([]byte, error) {

@@ -95,15 +95,16 @@ func request[R kmsg.Response](ctx context.Context, r requester, version int16, r
 
 // The versions that are spoken: old enough to carry names instead of topic ids, new enough for everything in use.
 const (
-	versionListOffsets     = 7
-	versionOffsetCommit    = 8
-	versionOffsetFetch     = 7
-	versionFindCoordinator = 4
-	versionJoinGroup       = 9
-	versionHeartbeat       = 4
-	versionLeaveGroup      = 5
-	versionSyncGroup       = 5
-	versionDescribeGroups  = 5
-	versionCreateTopics    = 5
-	versionDescribeConfigs = 4
+	versionListOffsets       = 7
+	versionOffsetCommit      = 8
+	versionOffsetFetch       = 7
+	versionOffsetFetchGroups = 8
+	versionFindCoordinator   = 4
+	versionJoinGroup         = 9
+	versionHeartbeat         = 4
+	versionLeaveGroup        = 5
+	versionSyncGroup         = 5
+	versionDescribeGroups    = 5
+	versionCreateTopics      = 5
+	versionDescribeConfigs   = 4
 )

@@ -121,7 +121,7 @@ func startMember(t *testing.T, c *coordinator, g *goGuest) *lone {
 		partitionCount: func(string) int32 { return 2 }, startOf: func(TopicPartition) record.Offset { return 0 },
 		joined: func() {}, hindered: func(error) {}, logger: quiet(),
 	})
-	instances := &pool{program: g, log: func(int32, int, string) {}}
+	instances := &pool{program: g, log: func(int32, int, string) {}, counters: new(counters)}
 	l.proc = newProcessor(processorConfig{
 		source: m, sink: m, pool: instances, filter: true, wants: g.wants, outputTopics: []string{"out"}, retries: 3, counters: new(counters),
 		partitionCount: func(string) int32 { return 2 }, halt: func(bool, string) {}, commit: l.commitOffsets, logger: quiet(),

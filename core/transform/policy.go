@@ -15,8 +15,13 @@ func (p *processor) handle(ctx context.Context, part *partition, err error) {
 		return
 	}
 	var f *failure
+	if errors.As(err, &f) {
+		p.counters.erredAt(part.tp, f.first, f.err)
+	} else {
+		p.counters.erredAt(part.tp, part.position, err)
+	}
 	switch {
-	case errors.As(err, &f):
+	case f != nil:
 		p.handleFailure(ctx, part, f)
 	case errors.Is(err, ErrOutOfRange):
 		p.relocate(part, err)

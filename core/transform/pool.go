@@ -3,6 +3,7 @@ package transform
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/millrun/millrun/wasmhost/abi"
 )
@@ -10,8 +11,9 @@ import (
 // pool keeps the started instances of one program. A guest's state between calls means nothing, so any instance serves
 // any partition.
 type pool struct {
-	program Program
-	log     func(partition int32, level int, msg string)
+	program  Program
+	log      func(partition int32, level int, msg string)
+	counters *counters
 
 	mu   sync.Mutex
 	idle []*guest // guarded by mu
@@ -20,7 +22,10 @@ type pool struct {
 // guest is an instance in the hands of one goroutine.
 type guest struct {
 	Instance
-	partition int32 // whose records it is given; what it logs is marked with it
+	counters  *counters
+	partition int32  // whose records it is given; what it logs is marked with it
+	fuel      uint64 // what of its fuel has been counted
+	memory    int64  // what of its memory has been counted
 }
 
 // noPartition marks what a guest says while it starts.
@@ -37,12 +42,14 @@ func (p *pool) get(ctx context.Context, partition int32) (*guest, error) {
 		return g, nil
 	}
 	p.mu.Unlock()
-	g := &guest{partition: noPartition}
+	g := &guest{partition: noPartition, counters: p.counters}
 	instance, err := p.program.Instance(ctx, func(level int, msg string) { p.log(g.partition, level, msg) })
 	if err != nil {
 		return nil, err
 	}
-	g.Instance, g.partition = instance, partition
+	g.Instance, g.partition, g.fuel = instance, partition, instance.Fuel()
+	g.counters.instances.Add(1)
+	g.countMemory(instance.MemoryBytes())
 	return g, nil
 }
 
@@ -65,10 +72,32 @@ func (p *pool) close(ctx context.Context) error {
 	return p.program.Close(ctx)
 }
 
-// call gives n records to a guest.
-func (g *guest) call(ctx context.Context, filter bool, c abi.Call, in []byte, n int) ([]byte, error) {
+// call gives n records to a guest, and counts what that took.
+func (g *guest) call(ctx context.Context, filter bool, c abi.Call, in []byte, n int) (out []byte, err error) {
+	begin := time.Now()
 	if filter {
-		return g.Filter(ctx, c, in, n)
+		out, err = g.Filter(ctx, c, in, n)
+	} else {
+		out, err = g.Transform(ctx, c, in, n)
 	}
-	return g.Transform(ctx, c, in, n)
+	g.counters.guestNs.Add(int64(time.Since(begin)))
+	fuel := g.Fuel()
+	g.counters.fuel.Add(int64(fuel - g.fuel))
+	g.fuel = fuel
+	g.countMemory(g.MemoryBytes())
+	return out, err
+}
+
+func (g *guest) countMemory(bytes int64) {
+	if bytes != g.memory {
+		g.counters.memory.Add(bytes - g.memory)
+		g.memory = bytes
+	}
+}
+
+// Close ends the instance.
+func (g *guest) Close(ctx context.Context) error {
+	g.countMemory(0)
+	g.counters.instances.Add(-1)
+	return g.Instance.Close(ctx)
 }

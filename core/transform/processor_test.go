@@ -38,7 +38,7 @@ func start(t *testing.T, m *memory, g *goGuest, outputs []string, change ...setu
 	t.Helper()
 	b := &bench{memory: m, guest: g, committed: make(map[TopicPartition]record.Offset)}
 	c := processorConfig{
-		source: m, sink: m, pool: &pool{program: g, log: func(int32, int, string) {}}, filter: g.Filter(), wants: g.wants, outputTopics: outputs,
+		source: m, sink: m, pool: &pool{program: g, log: func(int32, int, string) {}, counters: &b.counters}, filter: g.Filter(), wants: g.wants, outputTopics: outputs,
 		retries: 3, counters: &b.counters, logger: quiet(), commit: b.commitTo,
 		partitionCount: func(topic string) (n int32) {
 			for tp := range m.parts {

@@ -42,5 +42,9 @@ type Instance interface {
 	Filter(ctx context.Context, call abi.Call, in []byte, n int) (bitmap []byte, err error)
 	// Transform gives n rows to a transform and returns output rows, which are not checked.
 	Transform(ctx context.Context, call abi.Call, in []byte, n int) (rows []byte, err error)
+	// Fuel is how many units of work it was charged since it was started; it may be asked after an error too.
+	Fuel() uint64
+	// MemoryBytes is the size of its linear memory now; it may be asked after an error too.
+	MemoryBytes() int64
 	Close(ctx context.Context) error
 }

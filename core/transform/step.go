@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/millrun/millrun/core/record"
 	"github.com/millrun/millrun/wasmhost/abi"
@@ -151,9 +150,7 @@ func (p *processor) call(ctx context.Context, part *partition, c abi.Call, k *ch
 		}
 		p.guest = g
 	}
-	begin := time.Now()
 	out, err := p.guest.call(ctx, p.filter, c, k.in, k.n)
-	p.counters.guestNs.Add(int64(time.Since(begin)))
 	if err != nil {
 		return nil, p.guestFailed(ctx, k, err)
 	}

@@ -17,7 +17,7 @@ import (
 type worker struct {
 	*node
 	deployment *meta.Deployment // as it was when the worker started
-	counters   counters
+	counters   *counters
 	logger     *slog.Logger
 	cancel     context.CancelFunc
 	done       chan struct{}
@@ -32,11 +32,12 @@ type worker struct {
 // stateStarting is the word for a deployment that is meant to run and does not yet.
 const stateStarting = "starting"
 
-// startWorker starts a deployment. program is its module if somebody has just prepared it, else nil.
-func (n *node) startWorker(d *meta.Deployment, program Program) *worker {
+// startWorker starts a deployment, which is counted in c. program is its module if somebody has just prepared it, else nil.
+func (n *node) startWorker(d *meta.Deployment, program Program, c *counters) *worker {
+	c.runs(d.Module.SHA256)
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &worker{
-		node: n, deployment: d, logger: n.Logger.With("deployment", d.Name), cancel: cancel,
+		node: n, deployment: d, counters: c, logger: n.Logger.With("deployment", d.Name), cancel: cancel,
 		done: make(chan struct{}), members: make(chan []*member, 1), halted: make(chan struct{}),
 	}
 	go w.run(ctx, program)
@@ -74,6 +75,7 @@ func (w *worker) hindered(err error) {
 	if w.state == "" {
 		w.reason = err.Error()
 	}
+	w.counters.erred(err.Error())
 }
 
 // halt marks the deployment as unable to go on. It does not block; only the first reason counts.
@@ -117,7 +119,9 @@ func (w *worker) load(ctx context.Context) Program {
 				return program
 			}
 			if ctx.Err() == nil {
-				w.halt(true, fmt.Sprintf("the module cannot be started: %v", err))
+				reason := fmt.Sprintf("the module cannot be started: %v", err)
+				w.counters.erred(reason)
+				w.halt(true, reason)
 			}
 			return nil
 		}
@@ -165,7 +169,7 @@ func specOf(d *meta.Deployment, wasm []byte) Spec {
 
 // runMembers runs the deployment's members until ctx ends or the deployment is halted.
 func (w *worker) runMembers(ctx context.Context, program Program) {
-	instances := &pool{program: program, log: func(partition int32, level int, msg string) {
+	instances := &pool{program: program, counters: w.counters, log: func(partition int32, level int, msg string) {
 		w.logs.add(w.deployment.Name, partition, level, msg)
 	}}
 	working, stopWorking := context.WithCancel(context.Background())
@@ -202,7 +206,7 @@ func (w *worker) newMember(index int, instances *pool) *member {
 	m.proc = newProcessor(processorConfig{
 		source: w.Source, sink: w.Sink, pool: instances, filter: instances.program.Filter(), wants: instances.program.Wants(),
 		outputTopics: d.Outputs, byKey: d.Partition == PartitionKey, skip: d.OnError == OnErrorSkip, dead: w.deadLettersOf(d), retries: int(d.Retries),
-		counters: &w.counters, partitionCount: w.partitionCount, halt: w.halt, commit: m.commitOffsets, logger: w.logger,
+		counters: w.counters, partitionCount: w.partitionCount, halt: w.halt, commit: m.commitOffsets, logger: w.logger,
 	})
 	return m
 }
