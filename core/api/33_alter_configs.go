@@ -10,9 +10,9 @@ import (
 // IncrementalAlterConfigs.
 func (h *Handler) alterConfigs(ctx context.Context, _ *Call, req *kmsg.AlterConfigsRequest) *kmsg.AlterConfigsResponse {
 	resp := kmsg.NewPtrAlterConfigsResponse()
-	times := map[resourceKey]int{}
+	seen := resourceCounts{}
 	for i := range req.Resources {
-		times[resourceKey{req.Resources[i].ResourceType, req.Resources[i].ResourceName}]++
+		seen.add(req.Resources[i].ResourceType, req.Resources[i].ResourceName)
 	}
 	for i := range req.Resources {
 		asked := &req.Resources[i]
@@ -20,10 +20,8 @@ func (h *Handler) alterConfigs(ctx context.Context, _ *Call, req *kmsg.AlterConf
 		for _, c := range asked.Configs {
 			change.operations = append(change.operations, configOperation{c.Name, kmsg.IncrementalAlterConfigOpSet, c.Value})
 		}
-		var err error
-		if times[resourceKey{asked.ResourceType, asked.ResourceName}] > 1 {
-			err = errTwice()
-		} else {
+		err := seen.refuseTwice(asked.ResourceType, asked.ResourceName)
+		if err == nil {
 			err = h.changeConfigs(ctx, change)
 		}
 		r := kmsg.NewAlterConfigsResponseResource()

@@ -11,9 +11,9 @@ import (
 // itself.
 func (h *Handler) incrementalAlterConfigs(ctx context.Context, _ *Call, req *kmsg.IncrementalAlterConfigsRequest) *kmsg.IncrementalAlterConfigsResponse {
 	resp := kmsg.NewPtrIncrementalAlterConfigsResponse()
-	times := map[resourceKey]int{}
+	seen := resourceCounts{}
 	for i := range req.Resources {
-		times[resourceKey{req.Resources[i].ResourceType, req.Resources[i].ResourceName}]++
+		seen.add(req.Resources[i].ResourceType, req.Resources[i].ResourceName)
 	}
 	for i := range req.Resources {
 		asked := &req.Resources[i]
@@ -21,10 +21,9 @@ func (h *Handler) incrementalAlterConfigs(ctx context.Context, _ *Call, req *kms
 		for _, c := range asked.Configs {
 			change.operations = append(change.operations, configOperation{c.Name, c.Op, c.Value})
 		}
-		var err error
+		err := seen.refuseTwice(asked.ResourceType, asked.ResourceName)
 		switch {
-		case times[resourceKey{asked.ResourceType, asked.ResourceName}] > 1:
-			err = errTwice()
+		case err != nil:
 		case asked.ResourceType == kmsg.ConfigResourceTypeBrokerLogger:
 			err = h.changeLoggers(change)
 		default:

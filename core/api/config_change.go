@@ -212,13 +212,21 @@ func operationName(op kmsg.IncrementalAlterConfigOp) string {
 	return "SUBTRACT"
 }
 
-// resourceKey names a resource, to find those that a request names twice.
+// resourceKey names a resource.
 type resourceKey struct {
 	kind kmsg.ConfigResourceType
 	name string
 }
 
-// errTwice is the answer to each of the places where a request names a resource more than once.
-func errTwice() error {
-	return &refusal{codeInvalidRequest, "Each resource must appear at most once."}
+// resourceCounts tells how often a request names each resource.
+type resourceCounts map[resourceKey]int
+
+func (c resourceCounts) add(kind kmsg.ConfigResourceType, name string) { c[resourceKey{kind, name}]++ }
+
+// refuseTwice is the answer to each of the places where a request names a resource more than once, else nil.
+func (c resourceCounts) refuseTwice(kind kmsg.ConfigResourceType, name string) error {
+	if c[resourceKey{kind, name}] > 1 {
+		return &refusal{codeInvalidRequest, "Each resource must appear at most once."}
+	}
+	return nil
 }

@@ -280,24 +280,21 @@ func (d *dumper) line(kind string, names []string, values ...int64) error {
 }
 
 func (d *dumper) index(path string) error {
-	base, err := baseOf(path)
-	if err != nil {
-		return err
-	}
-	b, err := readFile(d.fs, path, maxIndexFile)
-	if err != nil {
-		return err
-	}
-	for ; len(b) >= offsetEntrySize; b = b[offsetEntrySize:] {
+	return d.entries(path, offsetEntrySize, func(base record.Offset, b []byte) error {
 		e := parseOffsetEntry(b)
-		if err := d.line("index", []string{"offset", "position"}, int64(base)+int64(e.rel), int64(e.pos)); err != nil {
-			return err
-		}
-	}
-	return leftOver(path, b)
+		return d.line("index", []string{"offset", "position"}, int64(base)+int64(e.rel), int64(e.pos))
+	})
 }
 
 func (d *dumper) timeIndex(path string) error {
+	return d.entries(path, timeEntrySize, func(base record.Offset, b []byte) error {
+		e := parseTimeEntry(b)
+		return d.line("timeindex", []string{"timestamp", "offset"}, e.ts, int64(base)+int64(e.rel))
+	})
+}
+
+// entries gives each entry of an index to print, with the base offset of its segment.
+func (d *dumper) entries(path string, size int, print func(base record.Offset, entry []byte) error) error {
 	base, err := baseOf(path)
 	if err != nil {
 		return err
@@ -306,9 +303,8 @@ func (d *dumper) timeIndex(path string) error {
 	if err != nil {
 		return err
 	}
-	for ; len(b) >= timeEntrySize; b = b[timeEntrySize:] {
-		e := parseTimeEntry(b)
-		if err := d.line("timeindex", []string{"timestamp", "offset"}, e.ts, int64(base)+int64(e.rel)); err != nil {
+	for ; len(b) >= size; b = b[size:] {
+		if err := print(base, b); err != nil {
 			return err
 		}
 	}
