@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/millrun/millrun/wasmhost/abi"
@@ -73,6 +74,41 @@ func BenchmarkRedact200B(b *testing.B) {
 	benchmarkCalls(b, configured(b, "redact", "mask=customer.name hash=id"), json200())
 }
 
+// Redpanda's ABI: two calls of the host a record, and two changes of goroutine a call.
+func BenchmarkPullCopy100B(b *testing.B) {
+	benchmarkCalls(b, load(b, Spec{Wasm: guest(b, "pull-copy"), Name: "m"}), make([]byte, 100))
+}
+
+// What is left when the guest reads nothing: rows are checked, and it is woken.
+func BenchmarkPullUnread100B(b *testing.B) {
+	benchmarkCalls(b, load(b, Spec{Wasm: guest(b, "pull-unread"), Name: "m"}), make([]byte, 100))
+}
+
+// BenchmarkPullFile runs the module that MILLRUN_BENCH_MODULE names, if it does.
+func BenchmarkPullFile(b *testing.B) {
+	file := os.Getenv("MILLRUN_BENCH_MODULE")
+	if file == "" {
+		b.Skip("MILLRUN_BENCH_MODULE names no module")
+	}
+	wasm, err := os.ReadFile(file)
+	if err != nil {
+		b.Fatal(err)
+	}
+	benchmarkCalls(b, load(b, Spec{Wasm: wasm, Name: "m"}), bytes.Repeat([]byte("v"), 100))
+}
+
+// A call of one record is what an idle topic's records cost.
+func BenchmarkPullOneRecord(b *testing.B) {
+	i := start(b, load(b, Spec{Wasm: guest(b, "pull-copy"), Name: "m"}), nil)
+	in := abi.AppendInputRow(nil, abi.WantRows, 1, 0, nil, make([]byte, 100), []abi.Header(nil))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := i.Transform(context.Background(), abi.Call{}, in, 1); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // One record a call: what a call costs at least, with its deadline.
 func BenchmarkCallOfOneRecord(b *testing.B) {
 	i := start(b, load(b, Spec{Wasm: guest(b, "pass"), Name: "m"}), nil)
@@ -99,6 +135,10 @@ func benchmarkStart(b *testing.B, p *Program) {
 }
 
 func BenchmarkStartGo(b *testing.B) { benchmarkStart(b, configured(b, "filter", "text=x")) }
+
+func BenchmarkStartPull(b *testing.B) {
+	benchmarkStart(b, load(b, Spec{Wasm: guest(b, "pull-copy"), Name: "m"}))
+}
 
 func BenchmarkStartSmall(b *testing.B) {
 	benchmarkStart(b, load(b, Spec{Wasm: guest(b, "pass"), Name: "m"}))

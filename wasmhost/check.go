@@ -2,6 +2,7 @@ package wasmhost
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/millrun/millrun/wasmhost/abi"
 	"github.com/millrun/millrun/wasmhost/binary"
@@ -11,6 +12,7 @@ import (
 // shape is what a module turned out to be.
 type shape struct {
 	filter       bool
+	redpanda     bool // of Redpanda's ABI: a transform that pulls its records
 	hasInit      bool
 	hasConfigure bool
 	hasWants     bool
@@ -95,6 +97,12 @@ func checkMemory(m *binary.Module, limit int64) error {
 }
 
 func (s *shape) exports(m *binary.Module) error {
+	if s.redpanda = importsFrom(m, abi.ImportRedpanda); s.redpanda {
+		return redpandaExports(m)
+	}
+	if importsFrom(m, abi.ImportSchemaRegistry) {
+		return fmt.Errorf("imports %s, which is for modules that import %s", abi.ImportSchemaRegistry, abi.ImportRedpanda)
+	}
 	if _, ok := m.Export(abi.ExportStart); ok {
 		return fmt.Errorf("exports %s: it is a command, build it as a reactor (Go: -buildmode=c-shared)", abi.ExportStart)
 	}
@@ -127,6 +135,22 @@ func (s *shape) exports(m *binary.Module) error {
 		return fmt.Errorf("exports %s of %s and %s, a module has exactly one", word, abi.ExportFilter, abi.ExportTransform)
 	}
 	return nil
+}
+
+func importsFrom(m *binary.Module, module string) bool {
+	return slices.ContainsFunc(m.Imports, func(im binary.Import) bool { return im.Module == module })
+}
+
+// redpandaExports checks what a module of Redpanda's ABI exports.
+func redpandaExports(m *binary.Module) error {
+	if _, ok := m.Export(abi.ExportMarker); ok {
+		return fmt.Errorf("imports %s and exports %s: a module is of one ABI", abi.ImportRedpanda, abi.ExportMarker)
+	}
+	ok, err := exported(m, abi.ExportStart, binary.FuncType{})
+	if err == nil && !ok {
+		return fmt.Errorf("imports %s and does not export %s: build it as a command (Go: without -buildmode)", abi.ImportRedpanda, abi.ExportStart)
+	}
+	return err
 }
 
 // exported reports whether m exports that function; with another type is an error.

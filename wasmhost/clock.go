@@ -18,8 +18,11 @@ const (
 )
 
 // guestTime is a guest's clocks. The real-time clock stands at the call's base
-// timestamp; the monotonic one advances whenever it is looked at or waited for.
-type guestTime struct{ monotonic uint64 }
+// timestamp, or that of the record which the guest has read itself; the monotonic one advances whenever it is looked at or waited for.
+type guestTime struct {
+	real      int64 // ms
+	monotonic uint64
+}
 
 func (t *guestTime) wait(clock uint32, nanos uint64, absolute bool) {
 	switch {
@@ -38,10 +41,7 @@ func wasiClockTime(i *Instance, mem api.Memory, a []uint64) uint64 {
 	case clock > 3:
 		return wasiInval
 	case clock == clockRealtime:
-		now = 0
-		if i.call != nil {
-			now = uint64(min(max(i.call.BaseTimestamp, 0), math.MaxInt64/1_000_000)) * 1_000_000
-		}
+		now = uint64(min(max(i.time.real, 0), math.MaxInt64/1_000_000)) * 1_000_000
 	}
 	if !mem.WriteUint64Le(uint32(a[2]), now) {
 		return wasiFault

@@ -54,15 +54,23 @@ var errGivenUp = errors.New("the caller gave up")
 // invoke calls f with i.stack, where its results are afterwards. It ends after limit
 // or with ctx, at the guest's next yield.
 func (i *Instance) invoke(ctx context.Context, limit time.Duration, name string, f api.Function) error {
+	if err := i.grant(ctx, limit, name, f); err != nil {
+		return err
+	}
+	if err := f.CallWithStack(&i.context, i.stack[:]); err != nil {
+		return i.failed(ctx, name, err)
+	}
+	return nil
+}
+
+// grant lets f run from now on as far as limit and ctx allow.
+func (i *Instance) grant(ctx context.Context, limit time.Duration, name string, f api.Function) error {
 	if ctx.Err() != nil {
 		return i.failed(ctx, name, errGivenUp)
 	}
 	a := &i.allowance
 	a.ctx, a.limit, a.running, a.deadline, a.resumed = ctx, limit, f, time.Time{}, time.Time{}
 	i.context.Context, i.memory.denied = ctx, false
-	if err := f.CallWithStack(&i.context, i.stack[:]); err != nil {
-		return i.failed(ctx, name, err)
-	}
 	return nil
 }
 

@@ -28,7 +28,7 @@ func hostFuncs() []hostFunc {
 		{abi.ImportModule, abi.ImportContext, i32 + i32, i32, hostContext},
 		{abi.ImportModule, abi.ImportLog, i32 + i32 + i32, "", hostLog},
 		{abi.ImportEnv, abi.ImportAbort, i32 + i32 + i32 + i32, "", hostAbort},
-	}, wasiFuncs()...)
+	}, append(redpandaFuncs(), wasiFuncs()...)...)
 }
 
 // importTypes is the type of each, by its full name.

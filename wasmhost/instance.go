@@ -22,7 +22,8 @@ type Instance struct {
 	program *Program
 	module  api.Module
 	alloc   api.Function
-	run     api.Function // millrun_filter or millrun_transform
+	run     api.Function // millrun_filter, millrun_transform or _start
+	pull    *pull        // nil: the host calls the guest
 	wants   abi.Wants
 	failure error // why it is of no more use
 
@@ -81,6 +82,10 @@ func (i *Instance) prepare(ctx context.Context) error {
 		if err := i.invoke(ctx, startTimeout, "start", f); err != nil {
 			return err
 		}
+	}
+	if p.shape.redpanda {
+		i.wants = abi.WantRows
+		return i.begin(ctx)
 	}
 	if p.shape.hasInit {
 		if err := i.invoke(ctx, startTimeout, abi.ExportInit, i.module.ExportedFunction(abi.ExportInit)); err != nil {
@@ -195,6 +200,9 @@ func (i *Instance) Filter(ctx context.Context, call abi.Call, in []byte, n int) 
 // Transform gives n rows to a transform and returns the rows it made, which
 // abi.OutputReader has yet to check.
 func (i *Instance) Transform(ctx context.Context, call abi.Call, in []byte, n int) (rows []byte, err error) {
+	if i.pull != nil {
+		return i.pulled(ctx, call, in, n)
+	}
 	if err := i.do(ctx, false, call, in, n); err != nil {
 		return nil, err
 	}
@@ -226,6 +234,7 @@ func (i *Instance) do(ctx context.Context, filter bool, call abi.Call, in []byte
 		return fmt.Errorf("module %s: called as a filter: %v, but that it is: %v", i.program.name, filter, i.program.shape.filter)
 	}
 	i.where, i.call, i.head, i.random = call, &i.where, in[:min(len(in), seedHead)], nil
+	i.time.real = call.BaseTimestamp
 	i.out.begin()
 	err := i.put(ctx, i.program.timeout, in)
 	if err == nil {
@@ -256,6 +265,9 @@ func (i *Instance) dead(err error) error {
 // Close ends the instance. Only the goroutine that owns it may, between calls.
 func (i *Instance) Close(ctx context.Context) error {
 	i.out.flush()
+	if i.pull != nil {
+		i.pull.end()
+	}
 	if i.failure == nil {
 		i.failure = errDiscarded
 	}

@@ -17,7 +17,8 @@ import (
 type Spec struct {
 	Wasm        []byte
 	Name        string            // in errors: the deployment's
-	Config      map[string]string // given to millrun_configure
+	Config      map[string]string // given to millrun_configure, or the environment of Redpanda's modules
+	Inputs      []string          // the inputs' names: the first is in the environment of Redpanda's modules; may be nil
 	Outputs     int               // how many are declared; a filter has one
 	Topics      []string          // the outputs' names, in order: the guest's environment; may be nil
 	MemoryBytes int64             // of one instance; 0: 64 MiB
@@ -54,8 +55,10 @@ type Program struct {
 	host     *Host
 	name     string
 	shape    shape
-	config   []byte   // JSON
+	config   []byte // JSON
+	args     []string
 	environ  []string // NAME=value
+	topics   []string // the outputs
 	memory   int64
 	timeout  time.Duration
 	output   int // bytes of a call; 0: by the input
@@ -98,10 +101,10 @@ func (h *Host) load(ctx context.Context, s Spec) (*Program, error) {
 	}
 	p := &Program{
 		host: h, name: s.Name, shape: shape, config: config,
-		memory: s.MemoryBytes, timeout: s.Timeout, output: s.OutputBytes, outputs: s.Outputs,
+		memory: s.MemoryBytes, timeout: s.Timeout, output: s.OutputBytes, outputs: s.Outputs, topics: s.Topics,
 	}
-	for n, topic := range s.Topics {
-		p.environ = append(p.environ, fmt.Sprintf("%s%d=%s", abi.EnvOutputTopic, n, topic))
+	if err := p.surround(&s); err != nil {
+		return nil, refuse(err)
 	}
 	p.compiled, err = h.compiled(ctx, shape.wasm)
 	if err != nil {
@@ -126,7 +129,9 @@ func (p *Program) trial(ctx context.Context, log abi.LogFunc) error {
 		return err
 	}
 	p.wants = i.wants
-	err = i.allocate(ctx, startTimeout, roundUp(0)) // better now than at the first record
+	if !p.shape.redpanda {
+		err = i.allocate(ctx, startTimeout, roundUp(0)) // better now than at the first record
+	}
 	if err := errors.Join(err, i.Close(ctx)); err != nil {
 		return err
 	}
@@ -157,6 +162,9 @@ func configJSON(config map[string]string) ([]byte, error) {
 
 // Filter tells whether the module is a filter; else it is a transform.
 func (p *Program) Filter() bool { return p.shape.filter }
+
+// Redpanda tells whether the module is one of Redpanda's; such a one is a transform.
+func (p *Program) Redpanda() bool { return p.shape.redpanda }
 
 // Wants are the columns the guest asked for.
 func (p *Program) Wants() abi.Wants { return p.wants }

@@ -10,9 +10,9 @@ import (
 )
 
 // WASI preview 1 as a guest finds it: standard output and error are log lines,
-// standard input is empty, the environment names the outputs, there are no
-// arguments, no files and no network; time is that of the records and random numbers follow from them, so
-// that the same records give the same result.
+// standard input is empty, environment and arguments are the program's (environ.go),
+// there are no files and no network; time is that of the records and random numbers
+// follow from them, so that the same records give the same result.
 
 // WASI's numbers for what happened.
 const (
@@ -45,9 +45,11 @@ type wasiFunc func(i *Instance, mem api.Memory, args []uint64) (errno uint64)
 
 // wasiFuncs is all of preview 1; what is not answered below says ENOSYS.
 func wasiFuncs() []hostFunc {
+	args := func(i *Instance) []string { return i.program.args }
+	environ := func(i *Instance) []string { return i.program.environ }
 	answered := map[string]wasiFunc{
-		"args_get": wasiNothing, "args_sizes_get": wasiNoStrings,
-		"environ_get": wasiEnviron, "environ_sizes_get": wasiEnvironSizes,
+		"args_get": wasiStrings(args), "args_sizes_get": wasiSizes(args),
+		"environ_get": wasiStrings(environ), "environ_sizes_get": wasiSizes(environ),
 		"clock_res_get": wasiClockRes, "clock_time_get": wasiClockTime, "random_get": wasiRandom,
 		"fd_close": wasiStdio(wasiOK), "fd_fdstat_get": wasiFdstat, "fd_prestat_get": wasiStdio(wasiBadF),
 		"fd_read": wasiRead, "fd_write": wasiWrite, "fd_seek": wasiStdio(wasiNotPip), "fd_tell": wasiStdio(wasiNotPip),
@@ -84,38 +86,33 @@ func wasiExit(i *Instance, _ api.Memory, stack []uint64) {
 
 func wasiNothing(*Instance, api.Memory, []uint64) uint64 { return wasiOK }
 
-// wasiNoStrings is args_sizes_get: none, of no bytes.
-func wasiNoStrings(_ *Instance, mem api.Memory, a []uint64) uint64 {
-	if !mem.WriteUint32Le(uint32(a[0]), 0) || !mem.WriteUint32Le(uint32(a[1]), 0) {
-		return wasiFault
-	}
-	return wasiOK
-}
-
-// wasiEnvironSizes is how many variables there are, and their bytes, zeros included.
-func wasiEnvironSizes(i *Instance, mem api.Memory, a []uint64) uint64 {
-	size := 0
-	for _, v := range i.program.environ {
-		size += len(v) + 1
-	}
-	if !mem.WriteUint32Le(uint32(a[0]), uint32(len(i.program.environ))) || !mem.WriteUint32Le(uint32(a[1]), uint32(size)) {
-		return wasiFault
-	}
-	return wasiOK
-}
-
-// wasiEnviron writes a pointer to each variable, and the variables, which end in
-// a zero.
-func wasiEnviron(i *Instance, mem api.Memory, a []uint64) uint64 {
-	at, text := uint32(a[0]), uint32(a[1])
-	for _, v := range i.program.environ {
-		if !mem.WriteUint32Le(at, text) || !mem.WriteString(text, v) || !mem.WriteByte(text+uint32(len(v)), 0) {
+// wasiSizes is how many strings there are, and their bytes, zeros included.
+func wasiSizes(of func(*Instance) []string) wasiFunc {
+	return func(i *Instance, mem api.Memory, a []uint64) uint64 {
+		all, size := of(i), 0
+		for _, v := range all {
+			size += len(v) + 1
+		}
+		if !mem.WriteUint32Le(uint32(a[0]), uint32(len(all))) || !mem.WriteUint32Le(uint32(a[1]), uint32(size)) {
 			return wasiFault
 		}
-		at += 4
-		text += uint32(len(v)) + 1
+		return wasiOK
 	}
-	return wasiOK
+}
+
+// wasiStrings writes a pointer to each string, and the strings, which end in a zero.
+func wasiStrings(of func(*Instance) []string) wasiFunc {
+	return func(i *Instance, mem api.Memory, a []uint64) uint64 {
+		at, text := uint32(a[0]), uint32(a[1])
+		for _, v := range of(i) {
+			if !mem.WriteUint32Le(at, text) || !mem.WriteString(text, v) || !mem.WriteByte(text+uint32(len(v)), 0) {
+				return wasiFault
+			}
+			at += 4
+			text += uint32(len(v)) + 1
+		}
+		return wasiOK
+	}
 }
 
 // wasiStdio answers errno for the three standard descriptors, EBADF for others:

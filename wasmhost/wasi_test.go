@@ -130,6 +130,31 @@ func TestTheEnvironmentIsWrittenAsWASIWantsIt(t *testing.T) {
 	}
 }
 
+func TestOnlyRedpandasModulesHaveArgumentsAndVariables(t *testing.T) {
+	spec := Spec{Name: "fold", Config: map[string]string{"B": "2", "A": "1"}, Inputs: []string{"in", "in2"}, Outputs: 2, Topics: []string{"out", "rest"}}
+	ours, theirs := Program{}, Program{shape: shape{redpanda: true}}
+	if err := errors.Join(ours.surround(&spec), theirs.surround(&spec)); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(append(ours.args, ours.environ...), " "); got != "MILLRUN_OUTPUT_TOPIC_0=out MILLRUN_OUTPUT_TOPIC_1=rest" {
+		t.Errorf("ours: %s", got)
+	}
+	want := "fold A=1 B=2 REDPANDA_INPUT_TOPIC=in REDPANDA_OUTPUT_TOPIC_0=out REDPANDA_OUTPUT_TOPIC_1=rest"
+	if got := strings.Join(append(theirs.args, theirs.environ...), " "); got != want {
+		t.Errorf("Redpanda's: %s", got)
+	}
+	w := newWASI(t, nil)
+	w.i.program.args = theirs.args
+	w.want(wasiOK, "args_sizes_get", 0, 4)
+	if n := w.u64(0); n != 1|5<<32 {
+		t.Errorf("sizes %x", n)
+	}
+	w.want(wasiOK, "args_get", 16, 32)
+	if text, _ := w.mem.Read(32, 5); string(text) != "fold\x00" {
+		t.Errorf("text %q", text)
+	}
+}
+
 func TestTimeIsTheRecordsAndMovesOnlyForward(t *testing.T) {
 	w := newWASI(t, nil)
 	at := func(clock uint64) uint64 {
@@ -140,7 +165,7 @@ func TestTimeIsTheRecordsAndMovesOnlyForward(t *testing.T) {
 		t.Error("there is a time before the first call")
 	}
 	for ms, want := range map[int64]uint64{1_700_000_000_123: 1_700_000_000_123_000_000, -1: 0, math.MaxInt64: math.MaxInt64 / 1_000_000 * 1_000_000} {
-		w.i.call = &abi.Call{BaseTimestamp: ms}
+		w.i.time.real = ms
 		if got := at(0); got != want || at(0) != want {
 			t.Errorf("%d ms: %d", ms, got)
 		}

@@ -14,7 +14,7 @@ import (
 func newRunner(cacheDir string) transform.Runner {
 	host := wasmhost.New(wasmhost.Config{CacheDir: cacheDir})
 	return func(ctx context.Context, s transform.Spec) (transform.Program, error) {
-		p, err := host.Load(ctx, wasmhost.Spec{Wasm: s.Wasm, Name: s.Name, Config: s.Config, Outputs: s.Outputs, Topics: s.Topics,
+		p, err := host.Load(ctx, wasmhost.Spec{Wasm: s.Wasm, Name: s.Name, Config: s.Config, Inputs: s.Inputs, Outputs: s.Outputs, Topics: s.Topics,
 			MemoryBytes: s.MemoryBytes, Timeout: s.Timeout, Log: s.Log})
 		if err != nil {
 			return nil, err

@@ -89,8 +89,8 @@ func tryModule(c *cli.Context, file string, records []recordView, outputs []stri
 	host := wasmhost.New(wasmhost.Config{})
 	defer host.Close(c.Context)
 	name := strings.TrimSuffix(filepath.Base(file), ".wasm")
-	p, err := host.Load(c.Context, wasmhost.Spec{Wasm: module, Name: name, Config: config, Outputs: len(outputs), Topics: outputs, MemoryBytes: memory,
-		Timeout: c.Duration("timeout"), Log: log})
+	p, err := host.Load(c.Context, wasmhost.Spec{Wasm: module, Name: name, Config: config, Inputs: []string{c.String("input")}, Outputs: len(outputs), Topics: outputs,
+		MemoryBytes: memory, Timeout: c.Duration("timeout"), Log: log})
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,8 @@ import (
 type Spec struct {
 	Wasm        []byte
 	Name        string            // of the deployment
-	Config      map[string]string // given to the guest as JSON
+	Config      map[string]string // given to the guest: as JSON, or as its environment if the module is one of Redpanda's
+	Inputs      []string          // the inputs' names, as they were declared
 	Outputs     int               // how many outputs are declared
 	Topics      []string          // the outputs' names, in order: a guest that routes by name finds them in its environment
 	MemoryBytes int64             // most linear memory of one instance

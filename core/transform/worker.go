@@ -161,7 +161,7 @@ func (w *worker) compile(ctx context.Context, wasm []byte) (Program, error) {
 // specOf is what a deployment asks of the Runner.
 func specOf(d *meta.Deployment, wasm []byte) Spec {
 	return Spec{
-		Wasm: wasm, Name: d.Name, Config: d.Config, Outputs: len(d.Outputs), Topics: d.Outputs, MemoryBytes: d.MemoryBytes,
+		Wasm: wasm, Name: d.Name, Config: d.Config, Inputs: d.Inputs, Outputs: len(d.Outputs), Topics: d.Outputs, MemoryBytes: d.MemoryBytes,
 		Timeout: time.Duration(d.TimeoutMs) * time.Millisecond,
 		Log:     func(int, string) {}, // what it says on trial is in the error, if there is one
 	}
