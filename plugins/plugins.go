@@ -1,5 +1,5 @@
 // Package plugins holds the modules that ship with millrun, as they were built, and
-// the guest SDK, for projects that `millrun wasm init` makes.
+// the guest SDKs, for projects that `millrun wasm init` makes.
 //
 // The modules are built from the folders of the same name by
 //
@@ -22,6 +22,7 @@ import (
 var modules embed.FS
 
 //go:embed sdk/go
+//go:embed sdk/rust/Cargo.toml sdk/rust/README.md sdk/rust/src
 var sdk embed.FS
 
 // maxModule bounds what a module may decompress to.
@@ -59,15 +60,19 @@ func Module(name string) ([]byte, bool) {
 	return b, true
 }
 
-// GoSDK is the source of the package plugins/sdk/go without its tests: what a new
-// project gets a copy of, so that it builds without a network. The copy's go.mod
-// names the module github.com/millrun/millrun/plugins/sdk/go, and the project's
-// points there with a replace line; without that line the published package has
-// the same import path.
-func GoSDK() (fs.FS, error) {
-	all, err := fs.Sub(sdk, "sdk/go")
+// SDK is the source of the SDK for a language, without its tests: what a new
+// project gets a copy of, so that it builds without a network.
+//
+// The copy for Go needs a go.mod that names the module
+// github.com/millrun/millrun/plugins/sdk/go, and the project's points there with a
+// replace line; without that line the published package has the same import path.
+func SDK(lang string) (fs.FS, error) {
+	all, err := fs.Sub(sdk, "sdk/"+lang)
 	if err != nil {
 		return nil, fmt.Errorf("the embedded SDK: %w", err)
+	}
+	if _, err := fs.Stat(all, "."); err != nil {
+		return nil, fmt.Errorf("there is no SDK for %s: %w", lang, err)
 	}
 	return withoutTests{all}, nil
 }

@@ -23,29 +23,37 @@ func TestModulesAreThereByName(t *testing.T) {
 	}
 }
 
-func TestTheSDKIsWholeAndWithoutTests(t *testing.T) {
-	sdk, err := GoSDK()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var files []string
-	err = fs.WalkDir(sdk, ".", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
-			files = append(files, path)
+func TestTheSDKsAreWholeAndWithoutTests(t *testing.T) {
+	for lang, wants := range map[string][]string{
+		"go":   {"doc.go", "guest_wasip1.go", "filter/filter.go", "filter/filter_wasip1.go", "transform/output.go", "internal/le/le.go"},
+		"rust": {"Cargo.toml", "src/lib.rs", "src/find.rs"},
+	} {
+		sdk, err := SDK(lang)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"doc.go", "guest_wasip1.go", "filter/filter.go", "filter/filter_wasip1.go", "transform/output.go", "internal/le/le.go"} {
-		if !slices.Contains(files, want) {
-			t.Errorf("%s is missing from %v", want, files)
+		var files []string
+		err = fs.WalkDir(sdk, ".", func(path string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				files = append(files, path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range wants {
+			if !slices.Contains(files, want) {
+				t.Errorf("%s: %s is missing from %v", lang, want, files)
+			}
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				t.Errorf("%s: %s is among them", lang, file)
+			}
 		}
 	}
-	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
-			t.Errorf("%s is among them", file)
-		}
+	if _, err := SDK("cobol"); err == nil {
+		t.Error("there is an SDK for COBOL")
 	}
 }

@@ -65,6 +65,20 @@ func check(wasm []byte, memoryLimit int64) (shape, error) {
 	return s, nil
 }
 
+// Inspect tells whether a module is a "filter" or a "transform". Its error is what a
+// broker would refuse the module for before it compiles it, under the default limits.
+func Inspect(wasm []byte) (kind string, err error) {
+	s, err := check(wasm, defaultMemoryBytes)
+	switch {
+	case err != nil:
+		return "", err
+	case s.filter:
+		return "filter", nil
+	default:
+		return "transform", nil
+	}
+}
+
 func checkImports(m *binary.Module) error {
 	known := importTypes()
 	for _, im := range m.Imports {

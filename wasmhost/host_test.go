@@ -270,3 +270,14 @@ func TestCompiledCodeIsKeptInTheCacheFolder(t *testing.T) {
 		t.Errorf("%d entries, %v", len(entries), err)
 	}
 }
+
+func TestAModuleSaysWhatItIsBeforeItIsCompiled(t *testing.T) {
+	for name, want := range map[string]string{"pass": "filter", "bad-rows": "transform"} {
+		if kind, err := Inspect(guest(t, name)); err != nil || kind != want {
+			t.Errorf("%s is a %q, %v", name, kind, err)
+		}
+	}
+	if _, err := Inspect(guest(t, "both")); err == nil || !strings.Contains(err.Error(), "exports both of") {
+		t.Errorf("got %v", err)
+	}
+}
