@@ -18,6 +18,7 @@ func wasmCommand() *cli.Command {
 			wasmLogsCommand(),
 			wasmChangeCommand("pause", "leave the group and keep the offsets", "paused"),
 			wasmChangeCommand("resume", "join the group again and go on where it was", "resumed"),
+			wasmReplayCommand(),
 			wasmDeleteCommand(),
 		},
 	}

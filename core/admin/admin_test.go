@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/millrun/millrun/core/meta"
 	"github.com/millrun/millrun/core/transform"
 )
 
@@ -70,6 +71,16 @@ func (f *fake) Resume(_ context.Context, name string) error {
 func (f *fake) Delete(_ context.Context, name string) error {
 	f.asked = append(f.asked, "delete "+name)
 	return f.err
+}
+
+func (f *fake) Replay(_ context.Context, name string, until map[int32]int64) (*transform.Replay, error) {
+	f.asked = append(f.asked, fmt.Sprint("replay ", name, until))
+	return &transform.Replay{Replayed: 3, Until: map[int32]int64{0: 7}}, f.err
+}
+
+func (f *fake) Module(_ context.Context, name, sha256 string) ([]byte, meta.ModuleRef, error) {
+	f.asked = append(f.asked, "module "+name+" "+sha256)
+	return []byte("\x00asm"), meta.ModuleRef{SHA256: "abcd"}, f.err
 }
 
 func serve(t *testing.T, f *fake) *httptest.Server {
@@ -215,6 +226,7 @@ func TestErrorsHaveTheStatusThatBelongsToThem(t *testing.T) {
 		fmt.Errorf("a: %w", transform.ErrInvalid):     http.StatusBadRequest,
 		fmt.Errorf("a: %w", transform.ErrExists):      http.StatusConflict,
 		fmt.Errorf("a: %w", transform.ErrUnknown):     http.StatusNotFound,
+		fmt.Errorf("a: %w", transform.ErrBusy):        http.StatusConflict,
 		fmt.Errorf("a: %w", transform.ErrUnsupported): http.StatusNotImplemented,
 		errors.New("disk"):                            http.StatusInternalServerError,
 	} {
@@ -242,6 +254,8 @@ func TestVerbsReachTheDeployment(t *testing.T) {
 		{"POST /v1/deployments/f/resume", 200, "resume f,describe f"},
 		{"POST /v1/deployments/f/upgrade", 501, ""},
 		{"POST /v1/deployments/f/rollback", 501, ""},
+		{"POST /v1/deployments/f/replay", 200, "replay fmap[]"},
+		{"GET /v1/deployments/f/module?sha256=ab", 200, "module f ab"},
 		{"POST /v1/deployments/f/explode", 404, ""},
 		{"DELETE /v1/deployments/f", 204, "delete f"},
 		{"PUT /v1/deployments/f", 404, ""},
@@ -259,6 +273,28 @@ func TestVerbsReachTheDeployment(t *testing.T) {
 		if status >= 400 && !strings.Contains(text, `"error"`) {
 			t.Errorf("%s: the error is %q", test.request, text)
 		}
+	}
+}
+
+func TestAReplayEndsWhereItIsTold(t *testing.T) {
+	f := &fake{}
+	s := serve(t, f)
+	if status, text := do(t, "POST", s.URL+"/v1/deployments/f/replay", "application/json", strings.NewReader(`{"until":{"0":7,"2":1}}`)); status != 200 ||
+		strings.Join(f.asked, ",") != "replay fmap[0:7 2:1]" || !strings.Contains(text, `"0": 7`) {
+		t.Errorf("%d %s, asked %q", status, text, f.asked)
+	}
+	for _, body := range []string{`{"until":7}`, `{"to":{}}`, `[`, `{"until":{"x":1}}`} {
+		if status, text := do(t, "POST", s.URL+"/v1/deployments/f/replay", "application/json", strings.NewReader(body)); status != 400 {
+			t.Errorf("%s: %d %s", body, status, text)
+		}
+	}
+	resp, err := http.Get(s.URL + "/v1/deployments/f/module")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if b, err := io.ReadAll(resp.Body); string(b) != "\x00asm" || err != nil || resp.Header.Get("ETag") != `"abcd"` || resp.Header.Get("Content-Type") != "application/wasm" {
+		t.Errorf("%q %v %v", b, err, resp.Header)
 	}
 }
 

@@ -25,6 +25,8 @@ func newHandler(c Config, local bool) http.Handler {
 	mux.HandleFunc("GET /v1/deployments", h.list)
 	mux.HandleFunc("GET /v1/deployments/{name}", h.describe)
 	mux.HandleFunc("DELETE /v1/deployments/{name}", h.remove)
+	mux.HandleFunc("POST /v1/deployments/{name}/replay", h.replay)
+	mux.HandleFunc("GET /v1/deployments/{name}/module", h.module)
 	mux.HandleFunc("POST /v1/deployments/{name}/{verb}", h.change)
 	mux.HandleFunc("GET /metrics", h.metrics)
 	mux.HandleFunc("GET /healthz", h.healthy)
@@ -93,7 +95,7 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		status = http.StatusBadRequest
 	case errors.Is(err, transform.ErrUnknown), errors.Is(err, meta.ErrUnknownDeployment):
 		status = http.StatusNotFound
-	case errors.Is(err, transform.ErrExists), errors.Is(err, meta.ErrDeploymentExists):
+	case errors.Is(err, transform.ErrExists), errors.Is(err, transform.ErrBusy), errors.Is(err, meta.ErrDeploymentExists):
 		status = http.StatusConflict
 	case errors.Is(err, transform.ErrUnsupported):
 		status = http.StatusNotImplemented

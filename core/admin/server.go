@@ -12,6 +12,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/millrun/millrun/core/meta"
 	"github.com/millrun/millrun/core/transform"
 )
 
@@ -24,6 +25,8 @@ type Deployments interface {
 	Pause(ctx context.Context, name string) error
 	Resume(ctx context.Context, name string) error
 	Delete(ctx context.Context, name string) error
+	Replay(ctx context.Context, name string, until map[int32]int64) (*transform.Replay, error)
+	Module(ctx context.Context, name, sha256 string) ([]byte, meta.ModuleRef, error)
 }
 
 // Config is what a Server serves. Every field is required.

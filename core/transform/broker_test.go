@@ -78,21 +78,23 @@ func (i *instance) Filter(_ context.Context, call abi.Call, in []byte, n int) ([
 type node struct {
 	*testing.T
 	*broker.Broker
-	client *kgo.Client
-	admin  *kadm.Client
+	client  *kgo.Client
+	admin   *kadm.Client
+	fixable *fixable
 }
 
 func startNode(t *testing.T, dir string) *node {
 	t.Helper()
+	guests := newFixable()
 	b, err := broker.Start(t.Context(), broker.Config{
-		DataDir: dir, Runner: goRunner,
+		DataDir: dir, Runner: guests.run,
 		Shipped:  func(name string) ([]byte, bool) { return []byte(name), true },
 		Settings: map[string]string{"group.initial.rebalance.delay.ms": "0", "offsets.topic.num.partitions": "4"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{T: t, Broker: b}
+	n := &node{T: t, Broker: b, fixable: guests}
 	n.client = n.newClient(kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	n.admin = kadm.NewClient(n.client)
 	t.Cleanup(n.stop)

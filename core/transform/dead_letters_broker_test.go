@@ -16,7 +16,7 @@ import (
 
 func dlqSpec(name string) transform.DeploySpec {
 	spec := filterSpec(name)
-	spec.Module, spec.OnError, spec.Retries = "poisoned", "dlq", new(int32)
+	spec.Module, spec.OnError, spec.Retries = "fixable", "dlq", new(int32)
 	return spec
 }
 
@@ -104,7 +104,7 @@ func TestDeadLettersGoToATopicOfTheirOwn(t *testing.T) {
 		t.Errorf("the record is %+v", r)
 	}
 	if l.Deployment != "f" || l.Topic != "in" || l.Partition != 2 || l.Offset != 1 || !strings.Contains(l.Error, "unreachable") ||
-		l.Module != "poisoned" || len(l.SHA256) != 64 || l.Attempts != 1 && l.Attempts != 2 || time.Since(l.FailedAt) > time.Minute {
+		l.Module != "fixable" || len(l.SHA256) != 64 || l.Attempts != 1 && l.Attempts != 2 || time.Since(l.FailedAt) > time.Minute {
 		t.Errorf("the letter says %+v", l)
 	}
 }

@@ -52,12 +52,13 @@ type Deployments struct {
 	node
 	deploying sync.Mutex // held by a deploy: one at a time
 
-	mu       sync.Mutex
-	slots    map[string]*slot     // guarded by mu
-	prepared map[string]*prepared // guarded by mu: by name, programs of a deploy that is under way
-	closed   bool                 // guarded by mu
-	changed  chan struct{}        // guarded by mu: closed, and replaced, when a slot has begun or ended a worker
-	running  sync.WaitGroup       // of slots
+	mu        sync.Mutex
+	slots     map[string]*slot     // guarded by mu
+	prepared  map[string]*prepared // guarded by mu: by name, programs of a deploy that is under way
+	replaying map[string]bool      // guarded by mu: deployments whose dead letters are being replayed
+	closed    bool                 // guarded by mu
+	changed   chan struct{}        // guarded by mu: closed, and replaced, when a slot has begun or ended a worker
+	running   sync.WaitGroup       // of slots
 }
 
 // prepared is a program that was started on trial and may be used by the worker of the deployment it was checked for.
@@ -69,7 +70,7 @@ type prepared struct {
 
 // New returns Deployments that runs nothing until the first Reconcile.
 func New(c Config) *Deployments {
-	d := &Deployments{node: node{Config: c}, slots: make(map[string]*slot), prepared: make(map[string]*prepared), changed: make(chan struct{})}
+	d := &Deployments{node: node{Config: c}, slots: make(map[string]*slot), prepared: make(map[string]*prepared), replaying: make(map[string]bool), changed: make(chan struct{})}
 	d.logs = newGuestLogs(c.Caller, c.Sink, c.Logger)
 	return d
 }

@@ -31,12 +31,17 @@ func (m *member) commitOffsets(ctx context.Context, offsets map[TopicPartition]r
 	return err
 }
 
-// commitOffsets commits offsets of a group, by default as somebody who is no member. A topic that has been deleted
-// meanwhile is passed over.
+// commitOffsets commits offsets of a group, by default as somebody who is no member.
 func commitOffsets(ctx context.Context, r requester, group string, offsets map[TopicPartition]record.Offset, as func(*kmsg.OffsetCommitRequest)) error {
+	req := commitRequest(group, offsets)
+	as(req)
+	return sendCommit(ctx, r, versionOffsetCommit, req)
+}
+
+// commitRequest asks to commit offsets as somebody who is no member.
+func commitRequest(group string, offsets map[TopicPartition]record.Offset) *kmsg.OffsetCommitRequest {
 	req := kmsg.NewPtrOffsetCommitRequest()
 	req.Group, req.Generation = group, -1
-	as(req)
 	tps := make([]TopicPartition, 0, len(offsets))
 	for tp := range offsets {
 		tps = append(tps, tp)
@@ -51,7 +56,12 @@ func commitOffsets(ctx context.Context, r requester, group string, offsets map[T
 		}
 		req.Topics = append(req.Topics, t)
 	}
-	resp, err := request[*kmsg.OffsetCommitResponse](ctx, r, versionOffsetCommit, req)
+	return req
+}
+
+// sendCommit sends a commit. A topic that has been deleted meanwhile is passed over.
+func sendCommit(ctx context.Context, r requester, version int16, req *kmsg.OffsetCommitRequest) error {
+	resp, err := request[*kmsg.OffsetCommitResponse](ctx, r, version, req)
 	if err != nil {
 		return err
 	}

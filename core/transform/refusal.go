@@ -11,6 +11,7 @@ var (
 	ErrInvalid     = errors.New("invalid")       // what was asked for makes no sense, or the module is no good
 	ErrExists      = errors.New("exists")        // a deployment of that name
 	ErrUnknown     = errors.New("unknown")       // no deployment of that name
+	ErrBusy        = errors.New("busy")          // the same is being done already
 	ErrUnsupported = errors.New("not supported") // it makes sense, but this version does not do it
 )
 

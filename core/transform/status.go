@@ -17,6 +17,8 @@ type Summary struct {
 	Config         map[string]string `json:"config"`
 	From           string            `json:"from"`
 	Guarantee      string            `json:"guarantee"`
+	Policy         PolicyStatus      `json:"policy"`
+	Limits         LimitsStatus      `json:"limits"`
 	Module         ModuleStatus      `json:"module"`
 	Members        []MemberStatus    `json:"members"`         // of the group, outside ones too
 	PartitionCount int               `json:"partition_count"` // of the inputs
@@ -72,6 +74,7 @@ func (d *Deployments) summarize(deployment *meta.Deployment) Status {
 		Guarantee: deployment.Guarantee,
 		Module:    ModuleStatus{deployment.Module.Name, deployment.Module.SHA256, deployment.Module.Version},
 	}}
+	s.Policy, s.Limits = policyOf(deployment)
 	if s.Config == nil {
 		s.Config = map[string]string{}
 	}

@@ -25,10 +25,7 @@ func (p *processor) step(ctx context.Context, part *partition) error {
 		part.idle = true
 		return nil
 	}
-	p.outputCounts = p.outputCounts[:0]
-	for _, topic := range p.outputTopics {
-		p.outputCounts = append(p.outputCounts, p.partitionCount(topic))
-	}
+	p.countOutputs()
 	before := part.position
 	part.cursor = before
 	p.taken, p.single = taken{}, before <= part.singlyUntil
@@ -42,6 +39,14 @@ func (p *processor) step(ctx context.Context, part *partition) error {
 		return fmt.Errorf("input %s at %d: %w", part.tp, before, errStuck)
 	}
 	return runErr
+}
+
+// countOutputs looks how many partitions the outputs have now.
+func (p *processor) countOutputs() {
+	p.outputCounts = p.outputCounts[:0]
+	for _, topic := range p.outputTopics {
+		p.outputCounts = append(p.outputCounts, p.partitionCount(topic))
+	}
 }
 
 // process works on the batches in data up to an error or an interruption; the cursor tells how far it came, and whole that
