@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -34,52 +36,96 @@ func wasmLogs(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	out := bufio.NewWriter(c.App.Writer)
-	run := &consumption{topic: transform.LogsTopic, out: out, accept: func(r *kgo.Record) bool { return string(r.Key) == name }}
+	// Which of the topics a deployment's lines are in depends on its module, and it may have had one of either kind.
+	topics := []string{transform.LogsTopic, transform.RedpandaLogsTopic}
+	if !c.Bool("f") {
+		for _, topic := range topics {
+			if err := printLogs(c, topic, name, c.App.Writer); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	lines, ended := &lockedWriter{w: c.App.Writer}, make(chan error)
+	for _, topic := range topics {
+		go func() { ended <- printLogs(c, topic, name, lines) }()
+	}
+	return errors.Join(<-ended, <-ended)
+}
+
+// lockedWriter takes whole lines from several goroutines.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer // guarded by mu
+}
+
+func (l *lockedWriter) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
+}
+
+// printLogs prints what a topic has of a deployment's lines, each with one Write, and goes on with -f.
+func printLogs(c *cli.Context, topic, name string, w io.Writer) error {
+	run := &consumption{topic: topic, out: bufio.NewWriter(io.Discard), accept: func(r *kgo.Record) bool { return string(r.Key) == name }}
 	run.write = func(r *kgo.Record) error {
 		if wantsJSON(c) {
-			_, err := fmt.Fprintf(out, "%s\n", r.Value)
+			_, err := fmt.Fprintf(w, "%s\n", r.Value)
 			return err
 		}
-		line := transform.LogLine{Time: r.Timestamp, Level: "?", Message: string(r.Value)}
-		if err := json.Unmarshal(r.Value, &line); err != nil {
-			line.Message = string(r.Value)
-		}
-		_, err := fmt.Fprintf(out, "%s %-5s [%d] %s\n", line.Time.UTC().Format("2006-01-02T15:04:05.000Z"), line.Level, line.Partition, printable(line.Message))
+		line := logLine(r)
+		_, err := fmt.Fprintf(w, "%s %-5s [%d] %s\n", line.Time.UTC().Format("2006-01-02T15:04:05.000Z"), line.Level, line.Partition, printable(line.Message))
 		return err
 	}
 	opts := []kgo.Opt{kgo.KeepControlRecords(), kgo.FetchMaxWait(250 * time.Millisecond)}
-	for {
-		err = withAdmin(c, func(ctx context.Context, admin *kadm.Client) error {
-			more, err := run.plan(ctx, admin, position{kind: "earliest"}, -1, !c.Bool("f"))
-			opts = append(opts, more...)
-			return err
-		})
-		if !errors.Is(err, errNoTopic) {
-			break
-		}
-		// Nobody has logged anything yet: the first line creates the topic.
-		if !c.Bool("f") {
-			return nil
-		}
-		select {
-		case <-time.After(logsTopicPoll):
-		case <-c.Context.Done():
-		}
-	}
-	if c.Context.Err() != nil {
+	more, err := planLogs(c, run)
+	if errors.Is(err, errNoTopic) || c.Context.Err() != nil {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	client, err := connect(c, opts...)
+	client, err := connect(c, append(opts, more...)...)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	if err := run.loop(c.Context, client); err != nil {
-		return err
+	return run.loop(c.Context, client)
+}
+
+// planLogs waits with -f until the topic is there: the first line creates it.
+func planLogs(c *cli.Context, run *consumption) (opts []kgo.Opt, err error) {
+	for {
+		err = withAdmin(c, func(ctx context.Context, admin *kadm.Client) error {
+			opts, err = run.plan(ctx, admin, position{kind: "earliest"}, -1, !c.Bool("f"))
+			return err
+		})
+		if !errors.Is(err, errNoTopic) || !c.Bool("f") {
+			return opts, err
+		}
+		select {
+		case <-time.After(logsTopicPoll):
+		case <-c.Context.Done():
+			return nil, err
+		}
 	}
-	return out.Flush()
+}
+
+// logLine reads a line in its topic's shape; what cannot be read is shown as it is.
+func logLine(r *kgo.Record) transform.LogLine {
+	raw := transform.LogLine{Time: r.Timestamp, Level: "?", Message: string(r.Value)}
+	if r.Topic == transform.RedpandaLogsTopic {
+		var record transform.OTelLogRecord
+		if json.Unmarshal(r.Value, &record) != nil || record.Body.String == nil {
+			return raw
+		}
+		line := record.Line()
+		line.Time = r.Timestamp
+		return line
+	}
+	line := raw
+	if json.Unmarshal(r.Value, &line) != nil {
+		return raw
+	}
+	return line
 }

@@ -19,6 +19,7 @@ type idle struct {
 }
 
 func (g *idle) Filter() bool                                            { return g.filter }
+func (g *idle) Redpanda() bool                                          { return false }
 func (g *idle) Wants() abi.Wants                                        { return g.wants }
 func (g *idle) Close(context.Context) error                             { return nil }
 func (g *idle) Instance(context.Context, abi.LogFunc) (Instance, error) { return idleInstance{g}, nil }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -26,7 +27,7 @@ import (
 // contains the config's "text".
 func goRunner(_ context.Context, s transform.Spec) (transform.Program, error) {
 	switch name := string(s.Wasm); name {
-	case "contains", "poisoned", "chatty":
+	case "contains", "poisoned", "chatty", "red":
 		return &program{name, s.Config["text"]}, nil
 	default:
 		return nil, fmt.Errorf("imports unknown function %s", name)
@@ -37,6 +38,7 @@ type program struct{ name, text string }
 
 func (p *program) Filter() bool                { return true }
 func (p *program) Wants() abi.Wants            { return abi.WantRaw }
+func (p *program) Redpanda() bool              { return p.name == "red" }
 func (p *program) Close(context.Context) error { return nil }
 func (p *program) Instance(_ context.Context, log abi.LogFunc) (transform.Instance, error) {
 	return &instance{p, log}, nil
@@ -65,7 +67,7 @@ func (i *instance) Filter(_ context.Context, call abi.Call, in []byte, n int) ([
 		if i.name == "poisoned" && string(rec.Value) == "poison" {
 			return nil, errors.New("wasm trap: unreachable")
 		}
-		if i.name == "chatty" {
+		if i.name == "chatty" || i.name == "red" {
 			i.log(abi.LevelWarn, "saw "+string(rec.Value))
 		}
 		if bytes.Contains(rec.Value, []byte(i.text)) {
@@ -533,6 +535,34 @@ func TestWhatGuestsLogIsInTheLogsTopic(t *testing.T) {
 		if c.Key == "retention.ms" && c.MaybeValue() != "86400000" {
 			t.Errorf("retention.ms = %s", c.MaybeValue())
 		}
+	}
+}
+
+// The shape is Redpanda's, field by field: its tools read it.
+func TestWhatRedpandasModulesLogIsInRedpandasTopic(t *testing.T) {
+	n := startNode(t, "")
+	n.createTopic("in", 1)
+	n.createTopic("out", 1)
+	spec := filterSpec("f")
+	spec.Module = "red"
+	n.deploy(spec)
+	n.produce("in", 1, "yes")
+	n.untilDone("f")
+	c := n.newClient(kgo.ConsumeTopics(transform.RedpandaLogsTopic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	records := c.PollFetches(t.Context()).Records()
+	if len(records) == 0 || string(records[0].Key) != "f" {
+		t.Fatalf("%v", records)
+	}
+	got := regexp.MustCompile(`"timeUnixNano":[1-9][0-9]{18},`).ReplaceAllString(string(records[0].Value), "<time>")
+	if want := `{"body":{"stringValue":"saw yes"},<time>"severityNumber":13,"attributes":[{"key":"transform_name","value":{"stringValue":"f"}},{"key":"node","value":{"intValue":1}}]}`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	var record transform.OTelLogRecord
+	if err := json.Unmarshal(records[0].Value, &record); err != nil {
+		t.Fatal(err)
+	}
+	if line := record.Line(); line.Level != "warn" || line.Message != "saw yes" {
+		t.Errorf("%+v", line)
 	}
 }
 

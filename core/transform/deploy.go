@@ -61,7 +61,7 @@ func (d *Deployments) checkAgainst(img *meta.Image, deployment *meta.Deployment)
 		if !ok {
 			return refuse(ErrInvalid, "input topic %s does not exist", topic)
 		}
-		if topic == LogsTopic {
+		if isLogsTopic(topic) {
 			return refuse(ErrInvalid, "input topic %s holds what modules log: a module that logs would feed itself", topic)
 		}
 		if len(t.Partitions) > most {
@@ -73,14 +73,14 @@ func (d *Deployments) checkAgainst(img *meta.Image, deployment *meta.Deployment)
 		switch {
 		case !ok && !deployment.CreateOutputs:
 			return refuse(ErrInvalid, "output topic %s does not exist: create it, or deploy with --create-outputs", topic)
-		case ok && t.Internal || topic == LogsTopic:
+		case ok && t.Internal || isLogsTopic(topic):
 			return refuse(ErrInvalid, "output topic %s is the broker's own", topic)
 		case ok && deployment.Partition == PartitionSame && len(t.Partitions) < most:
 			return refuse(ErrInvalid, "output topic %s has %d partitions and input topic %s has %d: add partitions, or deploy with --partition key",
 				topic, len(t.Partitions), of, most)
 		}
 	}
-	if t, ok := img.Topic(deployment.DLQ); ok && t.Internal || deployment.DLQ == LogsTopic {
+	if t, ok := img.Topic(deployment.DLQ); ok && t.Internal || isLogsTopic(deployment.DLQ) {
 		return refuse(ErrInvalid, "dead-letter topic %s is the broker's own", deployment.DLQ)
 	}
 	return nil

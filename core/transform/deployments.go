@@ -71,7 +71,7 @@ type prepared struct {
 // New returns Deployments that runs nothing until the first Reconcile.
 func New(c Config) *Deployments {
 	d := &Deployments{node: node{Config: c}, slots: make(map[string]*slot), prepared: make(map[string]*prepared), replaying: make(map[string]bool), changed: make(chan struct{})}
-	d.logs = newGuestLogs(c.Caller, c.Sink, c.Logger)
+	d.logs = newGuestLogs(c.NodeID, c.Caller, c.Sink, c.Logger)
 	return d
 }
 

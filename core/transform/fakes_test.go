@@ -232,6 +232,7 @@ type goGuest struct {
 
 func (g *goGuest) Filter() bool     { return g.filter != nil }
 func (g *goGuest) Wants() abi.Wants { return g.wants }
+func (g *goGuest) Redpanda() bool   { return false }
 
 func (g *goGuest) Instance(_ context.Context, log abi.LogFunc) (Instance, error) {
 	g.mu.Lock()

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/millrun/millrun/core/meta"
 	"github.com/millrun/millrun/core/record"
 	"github.com/millrun/millrun/wasmhost/abi"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -36,9 +37,17 @@ const (
 	logRetentionMs    = "86400000"
 )
 
-// guestLogs carries what guests log to LogsTopic. Lines beyond a deployment's rate, and those that the topic cannot take
+// guestLine is a line on its way.
+type guestLine struct {
+	LogLine
+	topic string // LogsTopic or RedpandaLogsTopic
+	level int
+}
+
+// guestLogs carries what guests log to their topics. Lines beyond a deployment's rate, and those that the topic cannot take
 // as fast as they come, are dropped and counted.
 type guestLogs struct {
+	node      meta.NodeID
 	requester requester
 	sink      Sink
 	logger    *slog.Logger
@@ -46,7 +55,7 @@ type guestLogs struct {
 
 	mu      sync.Mutex
 	buckets map[string]*bucket // guarded by mu
-	queue   []LogLine          // guarded by mu
+	queue   []guestLine        // guarded by mu
 	started bool               // guarded by mu
 	closed  bool               // guarded by mu
 	wake    chan struct{}      // holds one
@@ -61,15 +70,24 @@ type bucket struct {
 	dropped int
 }
 
-func newGuestLogs(caller Caller, sink Sink, logger *slog.Logger) *guestLogs {
+func newGuestLogs(node meta.NodeID, caller Caller, sink Sink, logger *slog.Logger) *guestLogs {
 	return &guestLogs{
-		requester: requester{caller, "millrun-wasm-logs"}, sink: sink, logger: logger, now: time.Now, buckets: make(map[string]*bucket),
+		node: node, requester: requester{caller, "millrun-wasm-logs"}, sink: sink, logger: logger, now: time.Now, buckets: make(map[string]*bucket),
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 }
 
-// add queues a line. It never blocks.
-func (g *guestLogs) add(deployment string, partition int32, level int, msg string) {
+// of returns what takes the lines of a deployment's instances, to the topic that is right for its module.
+func (g *guestLogs) of(deployment string, program Program) func(partition int32, level int, msg string) {
+	topic := LogsTopic
+	if program.Redpanda() {
+		topic = RedpandaLogsTopic
+	}
+	return func(partition int32, level int, msg string) { g.add(topic, deployment, partition, level, msg) }
+}
+
+// add queues a line for one of the two topics. It never blocks.
+func (g *guestLogs) add(topic, deployment string, partition int32, level int, msg string) {
 	if len(msg) > maxLogLineBytes {
 		msg = msg[:maxLogLineBytes]
 	}
@@ -91,11 +109,14 @@ func (g *guestLogs) add(deployment string, partition int32, level int, msg strin
 		return
 	}
 	b.tokens--
+	queue := func(level int, msg string) {
+		g.queue = append(g.queue, guestLine{LogLine{now, deployment, partition, abi.LevelName(level), msg}, topic, level})
+	}
 	if b.dropped > 0 {
-		g.queue = append(g.queue, LogLine{now, deployment, partition, abi.LevelName(abi.LevelWarn), fmt.Sprintf("%d lines were dropped: too many at once", b.dropped)})
+		queue(abi.LevelWarn, fmt.Sprintf("%d lines were dropped: too many at once", b.dropped))
 		b.dropped = 0
 	}
-	g.queue = append(g.queue, LogLine{now, deployment, partition, abi.LevelName(level), msg})
+	queue(level, msg)
 	if !g.started {
 		g.started = true
 		go g.run()
@@ -111,7 +132,7 @@ func (g *guestLogs) run() {
 	defer close(g.done)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	created := false
+	created := make(map[string]bool)
 	for stopping := false; !stopping; {
 		select {
 		case <-g.wake:
@@ -122,9 +143,9 @@ func (g *guestLogs) run() {
 		if len(lines) == 0 {
 			continue
 		}
-		if err := g.write(ctx, lines, &created); err != nil {
-			created = false
-			g.logger.Warn("lines of guests' logs are lost", "topic", LogsTopic, "lines", len(lines), "error", err)
+		if err := g.write(ctx, lines, created); err != nil {
+			clear(created)
+			g.logger.Warn("lines of guests' logs are lost", "lines", len(lines), "error", err)
 		}
 		if !stopping {
 			sleep(ctx, logFlushInterval)
@@ -132,7 +153,7 @@ func (g *guestLogs) run() {
 	}
 }
 
-func (g *guestLogs) take() []LogLine {
+func (g *guestLogs) take() []guestLine {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	lines := g.queue
@@ -140,22 +161,21 @@ func (g *guestLogs) take() []LogLine {
 	return lines
 }
 
-// write appends lines, having created the topic if that has not been done.
-func (g *guestLogs) write(ctx context.Context, lines []LogLine, created *bool) error {
-	if !*created {
-		if err := g.createTopic(ctx); err != nil {
-			return err
-		}
-		*created = true
-	}
+// write appends lines, having created their topics if that has not been done.
+func (g *guestLogs) write(ctx context.Context, lines []guestLine, created map[string]bool) error {
 	out := newOutputs(g.sink)
-	to := TopicPartition{LogsTopic, 0}
 	for _, line := range lines {
-		value, err := json.Marshal(line)
+		if !created[line.topic] {
+			if err := g.createTopic(ctx, line.topic); err != nil {
+				return err
+			}
+			created[line.topic] = true
+		}
+		value, err := line.value(g.node)
 		if err != nil {
 			return err
 		}
-		if err := out.add(to, record.CodecNone, line.Time.UnixMilli(), []byte(line.Deployment), value, nil); err != nil {
+		if err := out.add(TopicPartition{line.topic, 0}, record.CodecNone, line.Time.UnixMilli(), []byte(line.Deployment), value, nil); err != nil {
 			return err
 		}
 	}
@@ -163,9 +183,17 @@ func (g *guestLogs) write(ctx context.Context, lines []LogLine, created *bool) e
 	return err
 }
 
-func (g *guestLogs) createTopic(ctx context.Context) error {
+// value is the line in its topic's shape.
+func (l *guestLine) value(node meta.NodeID) ([]byte, error) {
+	if l.topic == RedpandaLogsTopic {
+		return l.redpandaValue(node)
+	}
+	return json.Marshal(l.LogLine)
+}
+
+func (g *guestLogs) createTopic(ctx context.Context, topic string) error {
 	retention, policy := logRetentionMs, "delete"
-	err := createTopic(ctx, g.requester, LogsTopic, 1, []kmsg.CreateTopicsRequestTopicConfig{
+	err := createTopic(ctx, g.requester, topic, 1, []kmsg.CreateTopicsRequestTopicConfig{
 		{Name: "retention.ms", Value: &retention}, {Name: "cleanup.policy", Value: &policy},
 	})
 	if errors.Is(err, codeTopicExists) {

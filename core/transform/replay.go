@@ -151,9 +151,7 @@ func (r *replayer) prepare(ctx context.Context) error {
 	if err != nil {
 		return refuse(ErrInvalid, "module %s of deployment %s cannot be started: %v", d.Module.Name, d.Name, err)
 	}
-	instances := &pool{program: program, counters: r.counters, log: func(partition int32, level int, msg string) {
-		r.node.logs.add(d.Name, partition, level, msg)
-	}}
+	instances := &pool{program: program, counters: r.counters, log: r.node.logs.of(d.Name, program)}
 	r.proc = newProcessor(processorConfig{
 		source: r.node.Source, sink: r.node.Sink, pool: instances, filter: program.Filter(), wants: program.Wants(), outputTopics: d.Outputs,
 		byKey: d.Partition == PartitionKey, counters: r.counters, partitionCount: r.node.partitionCount, logger: r.node.Logger.With("deployment", d.Name),

@@ -28,6 +28,8 @@ type Runner func(ctx context.Context, s Spec) (Program, error)
 type Program interface {
 	// Filter tells whether the module is a filter; else it is a transform.
 	Filter() bool
+	// Redpanda tells whether it is one of Redpanda's modules: a transform whose log has another shape.
+	Redpanda() bool
 	// Wants are the columns the guest asks for.
 	Wants() abi.Wants
 	// Instance starts the module. What it says goes to log, on the goroutine that calls the instance.

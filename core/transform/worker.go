@@ -169,9 +169,7 @@ func specOf(d *meta.Deployment, wasm []byte) Spec {
 
 // runMembers runs the deployment's members until ctx ends or the deployment is halted.
 func (w *worker) runMembers(ctx context.Context, program Program) {
-	instances := &pool{program: program, counters: w.counters, log: func(partition int32, level int, msg string) {
-		w.logs.add(w.deployment.Name, partition, level, msg)
-	}}
+	instances := &pool{program: program, counters: w.counters, log: w.logs.of(w.deployment.Name, program)}
 	working, stopWorking := context.WithCancel(context.Background())
 	joined, leaveGroup := context.WithCancel(ctx)
 	var leaving, ending sync.WaitGroup
