@@ -28,6 +28,7 @@ func newHandler(c Config, local bool) http.Handler {
 	mux.HandleFunc("POST /v1/deployments/{name}/replay", h.replay)
 	mux.HandleFunc("GET /v1/deployments/{name}/module", h.module)
 	mux.HandleFunc("POST /v1/deployments/{name}/{verb}", h.change)
+	h.redpandaRoutes(mux)
 	mux.HandleFunc("GET /metrics", h.metrics)
 	mux.HandleFunc("GET /healthz", h.healthy)
 	mux.HandleFunc("GET /readyz", h.ready)
@@ -86,6 +87,13 @@ func (h *handler) ready(w http.ResponseWriter, _ *http.Request) {
 
 // refuse answers with the status that belongs to an error about deployments.
 func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	status, err := h.statusOf(r, err)
+	writeError(w, status, err)
+}
+
+// statusOf is the status that belongs to an error about deployments, and the error to be told; one that is the broker's own
+// trouble is logged.
+func (h *handler) statusOf(r *http.Request, err error) (int, error) {
 	status := http.StatusInternalServerError
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -102,7 +110,7 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case r.Context().Err() == nil:
 		h.Logger.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	}
-	writeError(w, status, err)
+	return status, err
 }
 
 func writeError(w http.ResponseWriter, status int, err error) {

@@ -32,6 +32,7 @@ type Deployments interface {
 // Config is what a Server serves. Every field is required.
 type Config struct {
 	Deployments Deployments
+	NodeID      meta.NodeID
 	// Shipped returns a module that ships with the program.
 	Shipped func(name string) (wasm []byte, ok bool)
 	// Stats returns the broker's numbers for /metrics.

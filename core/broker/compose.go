@@ -65,7 +65,7 @@ func (b *Broker) serve() {
 	if shipped == nil {
 		shipped = noModules
 	}
-	b.admin.Serve(admin.Config{Deployments: b.deployments, Shipped: shipped, Stats: b.stats, Ready: b.Err, Logger: b.plan.Logger})
+	b.admin.Serve(admin.Config{Deployments: b.deployments, NodeID: b.nodeID, Shipped: shipped, Stats: b.stats, Ready: b.Err, Logger: b.plan.Logger})
 }
 
 // Close stops the broker: nothing new is accepted, Wasm consumers commit and leave, partitions are flushed and marked as
