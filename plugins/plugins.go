@@ -23,6 +23,8 @@ var modules embed.FS
 
 //go:embed sdk/go
 //go:embed sdk/rust/Cargo.toml sdk/rust/README.md sdk/rust/src
+//go:embed sdk/assemblyscript/package.json sdk/assemblyscript/README.md sdk/assemblyscript/assembly
+//go:embed sdk/c/millrun.h
 var sdk embed.FS
 
 // maxModule bounds what a module may decompress to.

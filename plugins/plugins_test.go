@@ -25,8 +25,10 @@ func TestModulesAreThereByName(t *testing.T) {
 
 func TestTheSDKsAreWholeAndWithoutTests(t *testing.T) {
 	for lang, wants := range map[string][]string{
-		"go":   {"doc.go", "guest_wasip1.go", "filter/filter.go", "filter/filter_wasip1.go", "transform/output.go", "internal/le/le.go"},
-		"rust": {"Cargo.toml", "src/lib.rs", "src/find.rs"},
+		"go":             {"doc.go", "guest_wasip1.go", "filter/filter.go", "filter/filter_wasip1.go", "transform/output.go", "internal/le/le.go"},
+		"rust":           {"Cargo.toml", "src/lib.rs", "src/find.rs"},
+		"assemblyscript": {"package.json", "assembly/index.ts", "assembly/json.ts", "assembly/tsconfig.json"},
+		"c":              {"millrun.h"},
 	} {
 		sdk, err := SDK(lang)
 		if err != nil {

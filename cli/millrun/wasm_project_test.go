@@ -92,8 +92,10 @@ func TestWhatIsMissingForABuildIsNamed(t *testing.T) {
 	}
 	t.Setenv("PATH", t.TempDir())
 	for lang, want := range map[string]string{
-		"go":   "go.dev/dl",
-		"rust": "rustup.rs",
+		"go":             "go.dev/dl",
+		"rust":           "rustup.rs",
+		"assemblyscript": "nodejs.org",
+		"c":              "pip install ziglang",
 	} {
 		refused(t, nil, exitFailed, []string{"not installed: ", want}, "wasm", "build", lang)
 	}

@@ -33,7 +33,8 @@ var validName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,63}$`)
 // contains a word, the SDK it is built with, and records to try it on. It returns
 // the commands that come next, one a line.
 func Create(parent, name, lang string) (next string, err error) {
-	if !slices.Contains(Languages(), lang) {
+	at := slices.Index(Languages(), lang)
+	if at < 0 {
 		return "", fmt.Errorf("%w: --lang %s: modules can be started in %s; for another language spec/wasm-abi.md says what a module exports",
 			ErrUsage, lang, strings.Join(Languages(), ", "))
 	}
@@ -47,7 +48,10 @@ func Create(parent, name, lang string) (next string, err error) {
 	if err := errors.Join(writeTemplates(dir, name, lang), writeSDK(dir, lang)); err != nil {
 		return "", fmt.Errorf("wasm init: %w", err)
 	}
-	next = "millrun wasm build PROJECT\n" +
+	if once := languages()[at].next; once != "" {
+		next = once + "\n"
+	}
+	next += "millrun wasm build PROJECT\n" +
 		"millrun wasm test PROJECT/PROJECT.wasm --records PROJECT/records.jsonl --expect PROJECT/expect.jsonl --config word=error\n"
 	return strings.ReplaceAll(next, placeholder, name), nil
 }

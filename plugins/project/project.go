@@ -17,6 +17,8 @@ type language struct {
 	mine func(dir string) bool
 	// build writes dir's module to the file out; both are absolute.
 	build func(ctx context.Context, dir, out string) error
+	// next is what has to be done once before the first build, if anything.
+	next string
 }
 
 // languages in the order in which they are listed.
@@ -24,6 +26,8 @@ func languages() []language {
 	return []language{
 		{name: "go", mine: holdsGo, build: buildGo},
 		{name: "rust", mine: holdsRust, build: buildRust},
+		{name: "assemblyscript", mine: holdsAssemblyScript, build: buildAssemblyScript, next: "(cd " + placeholder + " && npm install)"},
+		{name: "c", mine: holdsC, build: buildC},
 	}
 }
 
@@ -67,8 +71,8 @@ func recognise(dir string) (language, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return language{}, fmt.Errorf("%s holds no project that could be built, which has go.mod or *.go (Go), or Cargo.toml (Rust): "+
-			"'millrun wasm init NAME --lang %s' makes one", dir, strings.Join(Languages(), "|"))
+		return language{}, fmt.Errorf("%s holds no project that could be built, which has go.mod or *.go (Go), Cargo.toml (Rust), asconfig.json or assembly/index.ts "+
+			"(AssemblyScript), or *.c (C): 'millrun wasm init NAME --lang %s' makes one", dir, strings.Join(Languages(), "|"))
 	}
 	return language{}, fmt.Errorf("%s could be a project in %s or in %s: keep one of them", dir, found[0].name, found[1].name)
 }
