@@ -153,8 +153,8 @@ func decodeChangePartitions(r *reader, _ uint64) Command {
 
 func (c *PutDeployment) encode(w *writer) { c.Deployment.encode(w) }
 
-func decodePutDeployment(r *reader, _ uint64) Command {
-	return &PutDeployment{Deployment: *decodeDeployment(r)}
+func decodePutDeployment(r *reader, version uint64) Command {
+	return &PutDeployment{Deployment: *decodeDeployment(r, version)}
 }
 
 func (c *UpdateDeployment) encode(w *writer) {

@@ -10,39 +10,66 @@ import (
 	"testing"
 )
 
-// The golden file holds each sample as the first version wrote it. It only ever grows: what stands there is in logs.
+// A golden file holds the samples that a version had, as it wrote them. What stands there is in logs: no file changes.
+var goldenCommands = []string{"testdata/commands-v1.hex", "testdata/commands-v2.hex"}
+
 func TestOldLogsCanBeRead(t *testing.T) {
-	const file = "testdata/commands-v1.hex"
+	want := samples()
 	if os.Getenv("MILLRUN_WRITE_GOLDEN") != "" {
 		var out strings.Builder
-		for _, c := range samples() {
+		for _, c := range want {
 			out.WriteString(hex.EncodeToString(AppendCommand(nil, c)) + "\n")
 		}
-		if err := os.WriteFile(file, []byte(out.String()), 0o644); err != nil {
+		if err := os.WriteFile(goldenCommands[len(goldenCommands)-1], []byte(out.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
+	for _, file := range goldenCommands {
+		lines := goldenLines(t, file)
+		if len(lines) > len(want) {
+			t.Fatalf("%s: %d golden commands, %d samples", file, len(lines), len(want))
+		}
+		for i, line := range lines {
+			c, err := DecodeCommand(line)
+			if err != nil {
+				t.Fatalf("%s line %d: %v", file, i+1, err)
+			}
+			if got := AppendCommand(nil, c); !bytes.Equal(got, AppendCommand(nil, want[i])) {
+				t.Errorf("%s line %d is read as %#v, not %#v", file, i+1, c, want[i])
+			}
+		}
+	}
+}
+
+func goldenLines(t *testing.T, file string) (lines [][]byte) {
+	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines := strings.Fields(string(text))
-	want := samples()
-	if len(lines) > len(want) {
-		t.Fatalf("%d golden commands, %d samples", len(lines), len(want))
-	}
-	for i, line := range lines {
+	for _, line := range strings.Fields(string(text)) {
 		b, err := hex.DecodeString(line)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := DecodeCommand(b)
-		if err != nil {
-			t.Fatalf("line %d: %v", i+1, err)
-		}
-		if got := AppendCommand(nil, c); !bytes.Equal(got, AppendCommand(nil, want[i])) {
-			t.Errorf("line %d is read as %#v, not %#v", i+1, c, want[i])
-		}
+		lines = append(lines, b)
+	}
+	return lines
+}
+
+// The golden snapshot is the image after all samples of version 1 and their deployment once more.
+func TestAnOldSnapshotCanBeRead(t *testing.T) {
+	old, err := DecodeSnapshot(goldenLines(t, "testdata/snapshot-v1.hex")[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := withBrokers(t, 2)
+	commands := samples()[:16]
+	for _, c := range append(commands, commands[12]) {
+		want, _ = Apply(want, want.Seq()+1, c)
+	}
+	if len(want.Deployments()) != 1 || old.Hash() != want.Hash() {
+		t.Errorf("read as %+v with %+v", old, old.Deployments())
 	}
 }
 

@@ -185,7 +185,7 @@ var kinds = map[kind]commandKind{
 	kindAlterTopicConfigs:   {1, decodeAlterTopicConfigs},
 	kindAlterBrokerConfigs:  {1, decodeAlterBrokerConfigs},
 	kindChangePartitions:    {1, decodeChangePartitions},
-	kindPutDeployment:       {1, decodePutDeployment},
+	kindPutDeployment:       {deploymentFormat, decodePutDeployment},
 	kindUpdateDeployment:    {1, decodeUpdateDeployment},
 	kindDeleteDeployment:    {1, decodeDeleteDeployment},
 }

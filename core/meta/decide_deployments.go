@@ -6,8 +6,8 @@ import (
 )
 
 // DecidePutDeployment adds a deployment, or with replace puts it in place of the one of the same name if there is one;
-// it runs from then on unless it says another state. A replacement keeps CreatedMs, and if its module is another one
-// counts up the module's version and remembers the one before. Nothing that the deployment refers to is checked: topics
+// it runs from then on unless it says another state. A replacement keeps CreatedMs, counts up the version, whatever it
+// changes, and remembers the one before. Nothing that the deployment refers to is checked: topics
 // and the module are the caller's. The errors are ErrInvalidDeployment and ErrDeploymentExists.
 func DecidePutDeployment(img *Image, d Deployment, replace bool) (Command, error) {
 	if why := nameFault(d.Name); why != "" {
@@ -25,15 +25,10 @@ func DecidePutDeployment(img *Image, d Deployment, replace bool) (Command, error
 	}
 	d.CreatedSeq, d.ChangedSeq, d.History, d.Module.Version = 0, 0, nil, 1
 	if exists {
-		d.CreatedMs, d.History, d.Module.Version = old.CreatedMs, old.History, old.Module.Version
-		if d.Module.SHA256 != old.Module.SHA256 {
-			d.Module.Version++
-			d.History = append(slices.Clone(old.History), old.Module)
-			d.History = d.History[max(0, len(d.History)-maxModuleHistory):]
-		}
+		d.CreatedMs, d.History, d.Module.Version = old.CreatedMs, remember(old.History, old.Version()), old.Module.Version+1
 	}
 	d.Inputs, d.Outputs = slices.Clone(d.Inputs), slices.Clone(d.Outputs)
-	d.FromOffsets, d.Config = slices.Clone(d.FromOffsets), maps.Clone(d.Config)
+	d.FromOffsets, d.TookOver, d.Config = slices.Clone(d.FromOffsets), slices.Clone(d.TookOver), maps.Clone(d.Config)
 	return &PutDeployment{d}, nil
 }
 

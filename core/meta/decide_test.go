@@ -270,7 +270,7 @@ func TestProducerIDBlocksNeverOverlap(t *testing.T) {
 	}
 }
 
-func TestANewModuleCountsUpTheVersionAndKeepsTheHistory(t *testing.T) {
+func TestAReplacementCountsUpTheVersionAndKeepsTheHistory(t *testing.T) {
 	img := &Image{}
 	d := Deployment{Name: "d", Group: "d", Inputs: []string{"in"}, Module: ModuleRef{Name: "m", SHA256: sha('a')}, CreatedMs: 5}
 	img = apply(t, img, must(DecidePutDeployment(img, d, false)), nil)
@@ -282,7 +282,7 @@ func TestANewModuleCountsUpTheVersionAndKeepsTheHistory(t *testing.T) {
 		img = apply(t, img, must(DecidePutDeployment(img, d, true)), nil)
 	}
 	got, _ := img.Deployment("d")
-	if got.Module.Version != 13 || len(got.History) != maxModuleHistory || got.History[9].Version != 12 || got.CreatedMs != 5 || got.CreatedSeq != 1 {
+	if got.Module.Version != 13 || len(got.History) != maxHistory || got.History[9].Module.Version != 12 || got.CreatedMs != 5 || got.CreatedSeq != 1 {
 		t.Errorf("became %+v", got)
 	}
 	if !img.ModuleInUse(sha('b')) || img.ModuleInUse(sha('a')) {
@@ -300,6 +300,49 @@ func TestANewModuleCountsUpTheVersionAndKeepsTheHistory(t *testing.T) {
 	img = apply(t, img, must(DecidePutDeployment(img, d, false)), nil)
 	if _, err := Apply(img, img.Seq()+1, stop); !errors.Is(err, ErrStale) {
 		t.Errorf("a state of the deployment before: %v", err)
+	}
+}
+
+func TestGoingBackAgainGoesFurtherBack(t *testing.T) {
+	img := &Image{}
+	put := func(module byte, restores int32) *Deployment {
+		d := Deployment{Name: "d", Group: "d", Inputs: []string{"in"}, Module: ModuleRef{SHA256: sha(module)}, Restores: restores}
+		img = apply(t, img, must(DecidePutDeployment(img, d, true)), nil)
+		got, _ := img.Deployment("d")
+		return got
+	}
+	expect := func(d *Deployment, module byte, number int32) {
+		t.Helper()
+		if v, n, ok := d.Before(); !ok || n != number || v.Module.SHA256 != sha(module) {
+			t.Errorf("before version %d: %d %+v %v", d.Module.Version, n, v, ok)
+		}
+	}
+	if _, _, ok := put('a', 0).Before(); ok {
+		t.Error("there is a version before the first")
+	}
+	put('b', 0)
+	expect(put('c', 0), 'b', 2)
+	expect(put('b', 2), 'a', 1)
+	if _, _, ok := put('a', 1).Before(); ok {
+		t.Error("there is a version before the restored first")
+	}
+	expect(put('d', 0), 'a', 1)
+}
+
+func TestAHistoryThatIsTooLargeForgetsTheOldest(t *testing.T) {
+	img := &Image{}
+	d := Deployment{Name: "d", Group: "d", Inputs: []string{"in"}, Module: ModuleRef{SHA256: sha('a')},
+		Config: map[string]string{"k": strings.Repeat("x", 60<<10)}}
+	for range 8 {
+		command := must(DecidePutDeployment(img, d, true))
+		if n := len(AppendCommand(nil, command)); n > MaxCommandSize {
+			t.Fatalf("a command of %d bytes", n)
+		}
+		img = apply(t, img, command, nil)
+	}
+	got, _ := img.Deployment("d")
+	if len(got.History) != 4 || got.History[3].Module.Version != 7 || got.Module.Version != 8 {
+		t.Errorf("version %d remembers %d", got.Module.Version, len(got.History))
 	}
 }
 

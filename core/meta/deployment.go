@@ -10,16 +10,13 @@ const (
 	DeploymentFailed  DeploymentState = "failed"  // it cannot start, see Reason
 )
 
-// maxModuleHistory bounds the earlier modules that a deployment remembers.
-const maxModuleHistory = 10
-
 // ModuleRef names the bytes of a module.
 type ModuleRef struct {
 	Name       string // the file's or the shipped module's name
 	SHA256     string // lower-case hexadecimal; the key in the module store
-	Version    int32  // counts the deployment's modules from 1; set by DecidePutDeployment
+	Version    int32  // counts the deployment's versions from 1, whatever changed; set by DecidePutDeployment
 	Size       int64
-	DeployedMs int64 // when it was put; given by the caller
+	DeployedMs int64 // when this version was put; given by the caller
 }
 
 // PartitionOffset is where a deployment begins in one partition of its inputs.
@@ -47,7 +44,9 @@ type Deployment struct {
 	Members         int32
 	CreateOutputs   bool
 	Module          ModuleRef
-	History         []ModuleRef // the modules before this one, oldest first, at most ten
+	Restores        int32             // the version whose module and settings this one brings back; 0 if it is new
+	TookOver        []PartitionOffset // where this version began
+	History         []Version         // the versions before this one, oldest first, at most ten
 	State           DeploymentState
 	Reason          string // never empty when stopped or failed
 	CreatedMs       int64
@@ -74,12 +73,7 @@ func (d *Deployment) encode(w *writer) {
 	w.strs(d.Outputs)
 	w.strMap(d.Config)
 	w.str(d.From)
-	w.uvarint(uint64(len(d.FromOffsets)))
-	for _, o := range d.FromOffsets {
-		w.str(o.Topic)
-		w.varint(int64(o.Partition))
-		w.varint(o.Offset)
-	}
+	encodeOffsets(w, d.FromOffsets)
 	w.str(d.Partition)
 	w.str(d.Guarantee)
 	w.str(d.OnError)
@@ -90,6 +84,8 @@ func (d *Deployment) encode(w *writer) {
 	w.varint(int64(d.Members))
 	w.bool(d.CreateOutputs)
 	d.Module.encode(w)
+	w.varint(int64(d.Restores))
+	encodeOffsets(w, d.TookOver)
 	w.uvarint(uint64(len(d.History)))
 	for i := range d.History {
 		d.History[i].encode(w)
@@ -101,19 +97,40 @@ func (d *Deployment) encode(w *writer) {
 	w.uvarint(d.ChangedSeq)
 }
 
-func decodeDeployment(r *reader) *Deployment {
+// deploymentFormat is the newest form of an encoded deployment. Form 1 knew no origin of a version, and of the versions
+// before only the modules.
+const deploymentFormat = 2
+
+func decodeDeployment(r *reader, format uint64) *Deployment {
 	d := &Deployment{Name: r.str(), Group: r.str(), Inputs: r.strs(), Outputs: r.strs(), Config: r.strMap(), From: r.str()}
-	for range r.count(3) {
-		d.FromOffsets = append(d.FromOffsets, PartitionOffset{Topic: r.str(), Partition: r.int32(), Offset: r.varint()})
-	}
+	d.FromOffsets = decodeOffsets(r)
 	d.Partition, d.Guarantee, d.OnError, d.DLQ = r.str(), r.str(), r.str(), r.str()
 	d.Retries, d.TimeoutMs, d.MemoryBytes, d.Members = r.int32(), r.varint(), r.varint(), r.int32()
 	d.CreateOutputs = r.bool()
 	d.Module = decodeModuleRef(r)
-	for range r.count(5) {
-		d.History = append(d.History, decodeModuleRef(r))
+	if format >= 2 {
+		d.Restores, d.TookOver = r.int32(), decodeOffsets(r)
 	}
+	d.decodeHistory(r, format)
 	d.State, d.Reason = DeploymentState(r.str()), r.str()
 	d.CreatedMs, d.CreatedSeq, d.ChangedSeq = r.varint(), r.uvarint(), r.uvarint()
 	return d
+}
+
+// decodeHistory takes the settings of versions of form 1 from the deployment: only the module could change then.
+func (d *Deployment) decodeHistory(r *reader, format uint64) {
+	n := r.count(5)
+	if n > maxHistory {
+		r.fail("%d earlier versions", n)
+		return
+	}
+	for range n {
+		if format >= 2 {
+			d.History = append(d.History, decodeVersion(r))
+			continue
+		}
+		v := d.Version()
+		v.Module = decodeModuleRef(r)
+		d.History = append(d.History, v)
+	}
 }

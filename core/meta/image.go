@@ -102,7 +102,7 @@ func (m *Image) Deployments() []*Deployment { return m.deploys.sorted() }
 func (m *Image) ModuleInUse(sha256 string) bool {
 	for d := range m.deploys.all() {
 		if d.Module.SHA256 == sha256 ||
-			slices.ContainsFunc(d.History, func(r ModuleRef) bool { return r.SHA256 == sha256 }) {
+			slices.ContainsFunc(d.History, func(v Version) bool { return v.Module.SHA256 == sha256 }) {
 			return true
 		}
 	}

@@ -16,9 +16,17 @@ func samples() []Command {
 		Config: map[string]string{"field": "total", "op": "gt"}, From: "latest",
 		FromOffsets: []PartitionOffset{{Topic: "orders", Partition: 3, Offset: 12345}}, Partition: "same", Guarantee: "at-least-once",
 		OnError: "dlq", DLQ: "dead", Retries: 3, TimeoutMs: 1000, MemoryBytes: 64 << 20, Members: 2, CreateOutputs: true,
-		Module:  ModuleRef{Name: "filter", SHA256: sha('b'), Version: 2, Size: 4711, DeployedMs: 1700000000001},
-		History: []ModuleRef{{Name: "filter", SHA256: sha('a'), Version: 1, Size: 4710, DeployedMs: 1700000000000}},
-		State:   DeploymentStopped, Reason: "it trapped", CreatedMs: 1700000000000, CreatedSeq: 5, ChangedSeq: 6}
+		Module: ModuleRef{Name: "filter", SHA256: sha('b'), Version: 2, Size: 4711, DeployedMs: 1700000000001},
+		State:  DeploymentStopped, Reason: "it trapped", CreatedMs: 1700000000000, CreatedSeq: 5, ChangedSeq: 6}
+	before := d.Version() // form 1 remembers modules alone, with these settings
+	before.Module = ModuleRef{Name: "filter", SHA256: sha('a'), Version: 1, Size: 4710, DeployedMs: 1700000000000}
+	d.History = []Version{before}
+	upgraded := d
+	upgraded.SetVersion(Version{Module: ModuleRef{Name: "route", SHA256: sha('c'), Version: 3, Size: 9, DeployedMs: 1700000000002}, Restores: 1,
+		TookOver: []PartitionOffset{{Topic: "orders", Partition: 2, Offset: 99}}, Inputs: []string{"/or.*/"}, Outputs: []string{"all"},
+		Config: map[string]string{"routes": "x:all"}, Partition: "key", Guarantee: "at-least-once", OnError: "skip", DLQ: "none", Retries: 9,
+		TimeoutMs: 2000, MemoryBytes: 1 << 20, Members: 4})
+	upgraded.History = []Version{upgraded.Version(), before}
 	return []Command{
 		&Noop{},
 		&SetCluster{ClusterID: "cluster"},
@@ -38,6 +46,7 @@ func samples() []Command {
 		&UpdateDeployment{Name: "big-orders", CreatedSeq: 5, State: DeploymentFailed, Reason: "no such import"},
 		&DeleteDeployment{Name: "big-orders", CreatedSeq: 5},
 		&Batch{[]Command{&Noop{}, &SetCluster{ClusterID: "cluster"}}},
+		&PutDeployment{upgraded},
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 
 const (
 	snapshotMagic   = "MRIMAGE\x00"
-	snapshotVersion = 1
+	snapshotVersion = 2  // 1 had deployments of form 1; the number is also the form of the deployments in it
 	minTopicSize    = 20 // a topic of no name, settings or partitions
 	// maxTopicPartitions bounds a topic for good; a request is bounded further.
 	maxTopicPartitions = 1 << 24
@@ -16,7 +16,7 @@ const (
 // AppendSnapshot appends the image's encoded form to dst: equal images give equal bytes.
 //
 //	 8 bytes  "MRIMAGE" 0
-//	uvarint   format version (1)
+//	uvarint   format version (2)
 //	          sequence, cluster id, next producer id, controller (node, incarnation, epoch),
 //	          brokers, broker settings, topics by name, deployments by name
 //	32 bytes  SHA-256 of all before it
@@ -74,17 +74,18 @@ func DecodeSnapshot(b []byte) (*Image, error) {
 	}
 	r := newReader(b[:end])
 	r.b = r.b[len(snapshotMagic):]
-	if v := r.uvarint(); r.err == nil && v != snapshotVersion {
-		return nil, fmt.Errorf("%w: image version %d, this binary reads %d", ErrUnknownCommand, v, snapshotVersion)
+	version := r.uvarint()
+	if r.err == nil && (version == 0 || version > snapshotVersion) {
+		return nil, fmt.Errorf("%w: image version %d, this binary reads up to %d", ErrUnknownCommand, version, snapshotVersion)
 	}
-	img := decodeImage(r)
+	img := decodeImage(r, version)
 	if err := r.done(); err != nil {
 		return nil, fmt.Errorf("image: %w", err)
 	}
 	return img, nil
 }
 
-func decodeImage(r *reader) *Image {
+func decodeImage(r *reader, version uint64) *Image {
 	e := newEdit(&Image{seq: r.uvarint(), clusterID: r.str(), nextProducerID: r.varint(),
 		controller: r.node(), controllerIncarnation: r.str(), controllerEpoch: r.uvarint()})
 	for range r.count(6) {
@@ -111,7 +112,7 @@ func decodeImage(r *reader) *Image {
 		last = t.Name
 	}
 	for i := range r.count(27) {
-		d := decodeDeployment(r)
+		d := decodeDeployment(r, version)
 		if i > 0 && d.Name <= last {
 			r.fail("deployment %q twice or out of order", d.Name)
 			break
