@@ -148,6 +148,43 @@ func TestADeploymentFiltersPausesAndGoesOn(t *testing.T) {
 	refused(t, p, exitUsage, []string{"name"}, "wasm", "deploy", "filter", "--input", "in")
 }
 
+func TestAnUpgradeIsTriedShownMadeAndTakenBack(t *testing.T) {
+	skipIfShort(t)
+	p := startDev(t, "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data", t.TempDir())
+	must(t, p, "", "topic", "create", "in", "-p", "1")
+	must(t, p, "", "wasm", "deploy", "filter", "--name", "f", "--input", "in", "--output", "out", "--create-outputs", "--config", "text=7")
+	must(t, p, sequence(1, 10), "produce", "in")
+	awaitLag(t, p, "f", 0)
+	shadow := must(t, p, "", "wasm", "upgrade", "f", "--config", "text=8", "--shadow")
+	for _, want := range []string{"in/0 offset 6  different", "  in   7\n", "  old  out/0 7\n", "  new  drops it\n", "tried 10 records: 8 the same, 2 different\n", "without --shadow"} {
+		if !strings.Contains(shadow, want) {
+			t.Errorf("no %q in what a shadow prints:\n%s", want, shadow)
+		}
+	}
+	done := must(t, p, "", "wasm", "upgrade", "f", "--config", "text=8")
+	if !strings.Contains(done, "upgraded f to version 2, module filter") || !strings.Contains(done, "  in from 0:10\n") {
+		t.Errorf("upgrade: %s", done)
+	}
+	must(t, p, "", "wasm", "upgrade", "f", "redact", "--config", "remove=a", "--clear-config", "--timeout", "2s")
+	if s := describeWasm(t, p, "f"); s.Module.Name != "redact" || len(s.Config) != 1 || len(s.Versions) != 3 || s.Versions[2].From[0].Offset != 10 {
+		t.Errorf("%+v", s)
+	}
+	if done := must(t, p, "", "wasm", "rollback", "f"); !strings.Contains(done, "rolled back f to version 4, module filter, as in version 2") {
+		t.Errorf("rollback: %s", done)
+	}
+	must(t, p, sequence(1, 10), "produce", "in")
+	awaitLag(t, p, "f", 0)
+	if got := lines(must(t, p, "", "consume", "out", "--exit")); strings.Join(got, " ") != "7 8" {
+		t.Errorf("out: %q", got)
+	}
+	if text := must(t, p, "", "wasm", "describe", "f"); !strings.Contains(text, "filter (as in version 2)") {
+		t.Errorf("describe: %s", text)
+	}
+	refused(t, p, exitFailed, []string{"nothing would change"}, "wasm", "upgrade", "f")
+	refused(t, p, exitFailed, []string{"no deployment g"}, "wasm", "rollback", "g")
+	refused(t, p, exitUsage, []string{"needs a deployment's name"}, "wasm", "upgrade")
+}
+
 func describeWasm(t *testing.T, p *process, name string) transform.Status {
 	t.Helper()
 	return decode[transform.Status](t, must(t, p, "", "wasm", "describe", name, "-o", "json"))

@@ -19,6 +19,8 @@ func wasmCommand() *cli.Command {
 			wasmChangeCommand("pause", "leave the group and keep the offsets", "paused"),
 			wasmChangeCommand("resume", "join the group again and go on where it was", "resumed"),
 			wasmReplayCommand(),
+			wasmUpgradeCommand(),
+			wasmRollbackCommand(),
 			wasmDeleteCommand(),
 		},
 	}

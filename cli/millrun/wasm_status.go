@@ -164,7 +164,8 @@ func printPartitions(out io.Writer, s *transform.Status, width int) error {
 		member := owner[transform.MemberPartition{Topic: p.Topic, Partition: p.Partition}]
 		partitions.add(p.Topic, fmt.Sprint(p.Partition), fmt.Sprint(p.Offset), fmt.Sprint(p.End), fmt.Sprint(p.Lag), cmp.Or(member, "-"))
 	}
-	for _, t := range []*table{&partitions, &members} {
+	versions := versionTable(s.Versions)
+	for _, t := range []*table{&partitions, &members, &versions} {
 		if len(t.rows) == 0 {
 			continue
 		}

@@ -24,10 +24,11 @@ import (
 
 // fake is Deployments that remembers what it was asked and answers with err.
 type fake struct {
-	asked []string
-	spec  transform.DeploySpec
-	wasm  []byte
-	err   error
+	asked   []string
+	spec    transform.DeploySpec
+	upgrade transform.UpgradeSpec
+	wasm    []byte
+	err     error
 }
 
 func (f *fake) status() *transform.Status {
@@ -66,6 +67,16 @@ func (f *fake) Pause(_ context.Context, name string) error {
 func (f *fake) Resume(_ context.Context, name string) error {
 	f.asked = append(f.asked, "resume "+name)
 	return f.err
+}
+
+func (f *fake) Upgrade(_ context.Context, name string, spec transform.UpgradeSpec, wasm []byte) (*transform.Upgraded, error) {
+	f.asked, f.upgrade, f.wasm = append(f.asked, "upgrade "+name), spec, wasm
+	return &transform.Upgraded{Status: f.status(), Switched: true, Trial: &transform.Trial{Tried: 3, Same: 3}}, f.err
+}
+
+func (f *fake) Rollback(_ context.Context, name string) (*transform.Upgraded, error) {
+	f.asked = append(f.asked, "rollback "+name)
+	return &transform.Upgraded{Status: f.status(), Switched: true}, f.err
 }
 
 func (f *fake) Delete(_ context.Context, name string) error {
@@ -182,6 +193,41 @@ func TestAShippedModuleIsDeployedByName(t *testing.T) {
 	}
 }
 
+func TestAnUpgradeIsReadAsAFormOrASpecAlone(t *testing.T) {
+	f := &fake{}
+	s := serve(t, f)
+	spec := `{"config":{"k":"v","gone":null},"retries":0,"shadow":true}`
+	kind, body := form(t, "module", "\x00asm", "spec", spec)
+	status, text := do(t, "POST", s.URL+"/v1/deployments/f/upgrade", kind, body)
+	if status != http.StatusOK || string(f.wasm) != "\x00asm" || !f.upgrade.Shadow || *f.upgrade.Config["k"] != "v" || *f.upgrade.Retries != 0 {
+		t.Errorf("%d %s: %+v with %q", status, text, f.upgrade, f.wasm)
+	}
+	if gone, there := f.upgrade.Config["gone"]; !there || gone != nil || f.upgrade.CreateOutputs != nil {
+		t.Errorf("config %+v", f.upgrade)
+	}
+	for _, want := range []string{`"switched": true`, `"tried": 3`, `"lag": 2`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s in %s", want, text)
+		}
+	}
+	for spec, want := range map[string]string{
+		spec:                  "", // the present module stays
+		`{"module":"filter"}`: "bytes of filter",
+	} {
+		f.wasm = nil
+		if status, text := do(t, "POST", s.URL+"/v1/deployments/f/upgrade", "application/json", strings.NewReader(spec)); status != http.StatusOK || string(f.wasm) != want {
+			t.Errorf("%s: %d %s with %q", spec, status, text, f.wasm)
+		}
+	}
+	kind, body = form(t, "module", "\x00asm") // a new module with the present settings
+	if status, text := do(t, "POST", s.URL+"/v1/deployments/f/upgrade", kind, body); status != http.StatusOK || string(f.wasm) != "\x00asm" {
+		t.Errorf("a module alone: %d %s", status, text)
+	}
+	if status, text := do(t, "POST", s.URL+"/v1/deployments/f/upgrade", "application/json", strings.NewReader(`{"module":"nope"}`)); status != 400 {
+		t.Errorf("a module that does not ship: %d %s", status, text)
+	}
+}
+
 func TestBadDeploysAreRefusedWithAReason(t *testing.T) {
 	s := serve(t, &fake{})
 	for _, test := range []struct {
@@ -227,11 +273,14 @@ func TestErrorsHaveTheStatusThatBelongsToThem(t *testing.T) {
 		fmt.Errorf("a: %w", transform.ErrExists):      http.StatusConflict,
 		fmt.Errorf("a: %w", transform.ErrUnknown):     http.StatusNotFound,
 		fmt.Errorf("a: %w", transform.ErrBusy):        http.StatusConflict,
+		fmt.Errorf("a: %w", transform.ErrUnchanged):   http.StatusConflict,
+		fmt.Errorf("a: %w", transform.ErrRegression):  http.StatusConflict,
 		fmt.Errorf("a: %w", transform.ErrUnsupported): http.StatusNotImplemented,
 		errors.New("disk"):                            http.StatusInternalServerError,
 	} {
 		f.err = err
-		for _, request := range []string{"POST /v1/deployments", "GET /v1/deployments/f", "POST /v1/deployments/f/pause", "DELETE /v1/deployments/f"} {
+		for _, request := range []string{"POST /v1/deployments", "GET /v1/deployments/f", "POST /v1/deployments/f/pause",
+			"POST /v1/deployments/f/upgrade", "POST /v1/deployments/f/rollback", "DELETE /v1/deployments/f"} {
 			method, path, _ := strings.Cut(request, " ")
 			status, text := do(t, method, s.URL+path, "application/json", strings.NewReader(`{"name":"f","module":"filter"}`))
 			if status != want || !strings.Contains(text, err.Error()) {
@@ -252,8 +301,8 @@ func TestVerbsReachTheDeployment(t *testing.T) {
 		{"GET /v1/deployments/a.b-c_d", 200, "describe a.b-c_d"},
 		{"POST /v1/deployments/f/pause", 200, "pause f,describe f"},
 		{"POST /v1/deployments/f/resume", 200, "resume f,describe f"},
-		{"POST /v1/deployments/f/upgrade", 501, ""},
-		{"POST /v1/deployments/f/rollback", 501, ""},
+		{"POST /v1/deployments/f/upgrade", 400, ""}, // without a body
+		{"POST /v1/deployments/f/rollback", 200, "rollback f"},
 		{"POST /v1/deployments/f/replay", 200, "replay fmap[]"},
 		{"GET /v1/deployments/f/module?sha256=ab", 200, "module f ab"},
 		{"POST /v1/deployments/f/explode", 404, ""},
@@ -382,7 +431,7 @@ func TestTheSpecPageHasEachFieldOfADeployOnce(t *testing.T) {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		inCode = append(inCode, name)
 	}
-	table := string(page)[strings.Index(string(page), "| field |"):strings.Index(string(page), "## A deployment")]
+	table := string(page)[strings.Index(string(page), "| field |"):strings.Index(string(page), "## Upgrade")]
 	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\|").FindAllStringSubmatch(table, -1) {
 		onPage = append(onPage, row[1])
 	}

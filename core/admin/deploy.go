@@ -52,50 +52,56 @@ func (h *handler) shipped(name string) ([]byte, error) {
 }
 
 func readDeploy(r *http.Request) (*transform.DeploySpec, []byte, error) {
+	spec := new(transform.DeploySpec)
+	wasm, given, err := readRequest(r, spec)
+	if err == nil && !given {
+		err = badRequest("form: there is no part \"spec\"")
+	}
+	return spec, wasm, err
+}
+
+// readRequest reads a form with a spec and a module, or a spec as the body. It tells whether there was a spec.
+func readRequest(r *http.Request, spec any) (wasm []byte, given bool, err error) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil {
-		return nil, nil, badRequest("content type %q: send multipart/form-data or application/json", r.Header.Get("Content-Type"))
+		return nil, false, badRequest("content type %q: send multipart/form-data or application/json", r.Header.Get("Content-Type"))
 	}
 	switch kind {
 	case "application/json":
-		spec, err := readSpec(r.Body)
-		return spec, nil, err
+		return nil, true, readSpec(r.Body, spec)
 	case "multipart/form-data":
 		form, err := r.MultipartReader()
 		if err != nil {
-			return nil, nil, badRequest("form: %v", err)
+			return nil, false, badRequest("form: %v", err)
 		}
-		return readForm(form)
+		return readForm(form, spec)
 	}
-	return nil, nil, badRequest("content type %s: send multipart/form-data or application/json", kind)
+	return nil, false, badRequest("content type %s: send multipart/form-data or application/json", kind)
 }
 
-func readForm(form *multipart.Reader) (spec *transform.DeploySpec, wasm []byte, err error) {
+func readForm(form *multipart.Reader, spec any) (wasm []byte, given bool, err error) {
 	for {
 		part, err := form.NextPart()
 		if errors.Is(err, io.EOF) {
-			break
+			return wasm, given, nil
 		}
 		if err != nil {
-			return nil, nil, formError(err)
+			return nil, false, formError(err)
 		}
 		switch name := part.FormName(); {
-		case name == "spec" && spec == nil:
-			if spec, err = readSpec(part); err != nil {
-				return nil, nil, err
+		case name == "spec" && !given:
+			if err := readSpec(part, spec); err != nil {
+				return nil, false, err
 			}
+			given = true
 		case name == "module" && wasm == nil:
 			if wasm, err = readAll(part, transform.MaxModuleBytes); err != nil {
-				return nil, nil, err
+				return nil, false, err
 			}
 		default:
-			return nil, nil, badRequest("form: part %q is unknown or there twice; the parts are spec and module", name)
+			return nil, false, badRequest("form: part %q is unknown or there twice; the parts are spec and module", name)
 		}
 	}
-	if spec == nil {
-		return nil, nil, badRequest("form: there is no part \"spec\"")
-	}
-	return spec, wasm, nil
 }
 
 // formError keeps the error of a body that is too large recognisable.
@@ -107,21 +113,20 @@ func formError(err error) error {
 	return badRequest("form: %v", err)
 }
 
-func readSpec(r io.Reader) (*transform.DeploySpec, error) {
+func readSpec(r io.Reader, spec any) error {
 	text, err := readAll(r, maxSpecBytes)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	spec := new(transform.DeploySpec)
 	if err := d.Decode(spec); err != nil {
-		return nil, badRequest("spec: %v", err)
+		return badRequest("spec: %v", err)
 	}
 	if d.More() {
-		return nil, badRequest("spec: something follows the JSON object")
+		return badRequest("spec: something follows the JSON object")
 	}
-	return spec, nil
+	return nil
 }
 
 // readAll reads at most limit bytes; more is an error.
@@ -174,8 +179,12 @@ func (h *handler) change(w http.ResponseWriter, r *http.Request) {
 		err = h.Deployments.Pause(r.Context(), name)
 	case "resume":
 		err = h.Deployments.Resume(r.Context(), name)
-	case "upgrade", "rollback":
-		writeError(w, http.StatusNotImplemented, fmt.Errorf("%s is not supported yet: delete the deployment and deploy it again; its group's offsets stay", verb))
+	case "upgrade":
+		h.upgrade(w, r, name)
+		return
+	case "rollback":
+		answer, err := h.Deployments.Rollback(r.Context(), name)
+		h.answerUpgrade(w, r, answer, err)
 		return
 	default:
 		notFound(w, r)
@@ -186,4 +195,27 @@ func (h *handler) change(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.answerWith(w, r, name)
+}
+
+// upgrade takes what deploy takes, but of the spec only what changes, and no module to keep the present one.
+func (h *handler) upgrade(w http.ResponseWriter, r *http.Request, name string) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
+	var spec transform.UpgradeSpec
+	wasm, _, err := readRequest(r, &spec)
+	if err == nil && wasm == nil && spec.Module != "" {
+		wasm, err = h.shipped(spec.Module)
+	}
+	var answer *transform.Upgraded
+	if err == nil {
+		answer, err = h.Deployments.Upgrade(r.Context(), name, spec, wasm)
+	}
+	h.answerUpgrade(w, r, answer, err)
+}
+
+func (h *handler) answerUpgrade(w http.ResponseWriter, r *http.Request, answer *transform.Upgraded, err error) {
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, answer)
 }

@@ -103,7 +103,8 @@ func (h *handler) statusOf(r *http.Request, err error) (int, error) {
 		status = http.StatusBadRequest
 	case errors.Is(err, transform.ErrUnknown), errors.Is(err, meta.ErrUnknownDeployment):
 		status = http.StatusNotFound
-	case errors.Is(err, transform.ErrExists), errors.Is(err, transform.ErrBusy), errors.Is(err, meta.ErrDeploymentExists):
+	case errors.Is(err, transform.ErrExists), errors.Is(err, transform.ErrBusy), errors.Is(err, meta.ErrDeploymentExists),
+		errors.Is(err, transform.ErrUnchanged), errors.Is(err, transform.ErrRegression):
 		status = http.StatusConflict
 	case errors.Is(err, transform.ErrUnsupported):
 		status = http.StatusNotImplemented

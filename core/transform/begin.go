@@ -19,17 +19,11 @@ func (d *Deployments) begin(ctx context.Context, deployment *meta.Deployment) er
 	if err != nil {
 		return err
 	}
-	offsets, err := d.offsetsAt(ctx, deployment, timestamp)
+	offsets, err := d.offsetsAt(ctx, deployment.Name, d.inputsOf(deployment), timestamp)
 	if err != nil {
 		return fmt.Errorf("--from %s cannot be resolved: %w", deployment.From, err)
 	}
-	deployment.FromOffsets = nil
-	for tp, offset := range offsets {
-		deployment.FromOffsets = append(deployment.FromOffsets, meta.PartitionOffset{Topic: tp.Topic, Partition: tp.Partition, Offset: int64(offset)})
-	}
-	slices.SortFunc(deployment.FromOffsets, func(a, b meta.PartitionOffset) int {
-		return compareTopicPartitions(TopicPartition{a.Topic, a.Partition}, TopicPartition{b.Topic, b.Partition})
-	})
+	deployment.FromOffsets = mergeOffsets(nil, offsets)
 	err = d.commitStart(ctx, deployment, offsets)
 	if errors.Is(err, codeUnknownMember) || errors.Is(err, codeIllegalGeneration) || errors.Is(err, codeRebalancing) {
 		if timestamp != timestampLatest {
@@ -54,10 +48,23 @@ func (d *Deployments) commitStart(ctx context.Context, deployment *meta.Deployme
 	})
 }
 
-// offsetsAt asks for the offset of every input partition at a timestamp, or one of ListOffsets' special ones. Where no
-// record is that young, it is the end.
-func (d *Deployments) offsetsAt(ctx context.Context, deployment *meta.Deployment, timestamp int64) (map[TopicPartition]record.Offset, error) {
-	offsets, err := d.listOffsets(ctx, deployment.Name, d.inputsOf(deployment), timestamp)
+// inputPartitions are the partitions that a deployment reads, sorted.
+func (d *Deployments) inputPartitions(img *meta.Image, deployment *meta.Deployment) []TopicPartition {
+	var tps []TopicPartition
+	for _, topic := range slices.Sorted(slices.Values(deployment.Inputs)) {
+		if t, ok := img.Topic(topic); ok {
+			for p := range t.Partitions {
+				tps = append(tps, TopicPartition{topic, int32(p)})
+			}
+		}
+	}
+	return tps
+}
+
+// offsetsAt asks for the offset of partitions at a timestamp, or one of ListOffsets' special ones. Where no record is that
+// young, it is the end.
+func (d *Deployments) offsetsAt(ctx context.Context, name string, tps []TopicPartition, timestamp int64) (map[TopicPartition]record.Offset, error) {
+	offsets, err := d.listOffsets(ctx, name, tps, timestamp)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +77,7 @@ func (d *Deployments) offsetsAt(ctx context.Context, deployment *meta.Deployment
 	if len(beyond) == 0 {
 		return offsets, nil
 	}
-	ends, err := d.listOffsets(ctx, deployment.Name, beyond, timestampLatest)
+	ends, err := d.listOffsets(ctx, name, beyond, timestampLatest)
 	for tp, offset := range ends {
 		offsets[tp] = offset
 	}

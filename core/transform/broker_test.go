@@ -27,7 +27,7 @@ import (
 // contains the config's "text".
 func goRunner(_ context.Context, s transform.Spec) (transform.Program, error) {
 	switch name := string(s.Wasm); name {
-	case "contains", "poisoned", "chatty", "red":
+	case "contains", "contains2", "poisoned", "chatty", "red":
 		return &program{name, s.Config["text"]}, nil
 	default:
 		return nil, fmt.Errorf("imports unknown function %s", name)

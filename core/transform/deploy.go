@@ -29,16 +29,15 @@ func (d *Deployments) Deploy(ctx context.Context, spec DeploySpec, wasm []byte) 
 	}
 	d.deploying.Lock()
 	defer d.deploying.Unlock()
-	if err := d.checkAgainst(d.Cluster.Image(), &deployment); err != nil {
+	if err := d.checkNew(d.Cluster.Image(), &deployment); err != nil {
 		return nil, err
 	}
 	program, err := d.try(ctx, &deployment, wasm)
 	if err != nil {
 		return nil, err
 	}
-	d.mu.Lock()
-	d.prepared[deployment.Name] = &prepared{program, deployment.CreatedMs, deployment.Module.SHA256}
-	d.mu.Unlock()
+	deployment.Module.Version = 1
+	d.prepare(&deployment, program)
 	defer func() {
 		if err != nil {
 			d.discardPrepared(context.WithoutCancel(ctx), deployment.Name)
@@ -50,11 +49,16 @@ func (d *Deployments) Deploy(ctx context.Context, spec DeploySpec, wasm []byte) 
 	return d.Describe(ctx, deployment.Name)
 }
 
+// checkNew checks a deployment that is not there yet.
+func (d *Deployments) checkNew(img *meta.Image, deployment *meta.Deployment) error {
+	if _, exists := img.Deployment(deployment.Name); exists {
+		return refuse(ErrExists, "deployment %s exists: upgrade it, delete it first, or choose another name", deployment.Name)
+	}
+	return d.checkAgainst(img, deployment)
+}
+
 // checkAgainst checks a deployment against what the cluster has.
 func (d *Deployments) checkAgainst(img *meta.Image, deployment *meta.Deployment) error {
-	if _, exists := img.Deployment(deployment.Name); exists {
-		return refuse(ErrExists, "deployment %s exists: delete it first, or choose another name", deployment.Name)
-	}
 	most, of := 0, ""
 	for _, topic := range deployment.Inputs {
 		t, ok := img.Topic(topic)
@@ -116,8 +120,12 @@ func (d *Deployments) put(ctx context.Context, deployment *meta.Deployment, wasm
 	if err := d.begin(ctx, deployment); err != nil {
 		return err
 	}
-	_, err := d.Cluster.Change(ctx, func(img *meta.Image) (meta.Command, error) {
-		if err := d.checkAgainst(img, deployment); err != nil {
+	var err error
+	if deployment.TookOver, err = d.positions(ctx, deployment); err != nil {
+		return err
+	}
+	_, err = d.Cluster.Change(ctx, func(img *meta.Image) (meta.Command, error) {
+		if err := d.checkNew(img, deployment); err != nil {
 			return nil, err
 		}
 		command, err := meta.DecidePutDeployment(img, *deployment, false)
@@ -135,11 +143,17 @@ func (d *Deployments) put(ctx context.Context, deployment *meta.Deployment, wasm
 	return nil
 }
 
-func (d *Deployments) createOutputs(ctx context.Context, deployment *meta.Deployment) error {
-	partitions := int32(1)
+// widestInput is how many partitions the input has that has most.
+func (d *Deployments) widestInput(deployment *meta.Deployment) int32 {
+	widest := int32(1)
 	for _, topic := range deployment.Inputs {
-		partitions = max(partitions, d.partitionCount(topic))
+		widest = max(widest, d.partitionCount(topic))
 	}
+	return widest
+}
+
+func (d *Deployments) createOutputs(ctx context.Context, deployment *meta.Deployment) error {
+	partitions := d.widestInput(deployment)
 	for _, topic := range deployment.Outputs {
 		if d.partitionCount(topic) > 0 {
 			continue

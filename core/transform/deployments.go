@@ -65,7 +65,7 @@ type Deployments struct {
 type prepared struct {
 	program   Program
 	createdMs int64
-	sha256    string
+	version   int32
 }
 
 // New returns Deployments that runs nothing until the first Reconcile.
@@ -81,7 +81,17 @@ type slot struct {
 	want     *meta.Deployment // nil: nothing
 	worker   *worker
 	counters *counters     // guarded by mu: of the deployment that is, or was last, wanted
+	held     bool          // guarded by mu: nothing is to run for now
+	keep     int           // guarded by mu: how many members stay in the group while it is held
 	wake     chan struct{} // holds one
+}
+
+// poke has the slot's goroutine look again.
+func (s *slot) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
 }
 
 // Reconcile takes over what has changed from one image to the next; before is nil at the start. It does not block: it is
@@ -135,17 +145,14 @@ func (d *Deployments) want(name string, deployment *meta.Deployment) {
 		s.counters = newCounters()
 	}
 	s.want = deployment
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
+	s.poke()
 }
 
 // follow runs a slot until nothing is wanted of it any more.
 func (d *Deployments) follow(name string, s *slot) {
 	for {
 		d.mu.Lock()
-		want, worker, counters := s.want, s.worker, s.counters
+		want, worker, counters, held, keep := s.want, s.worker, s.counters, s.held, s.keep
 		if worker == nil && want == nil {
 			delete(d.slots, name)
 			d.mu.Unlock()
@@ -154,10 +161,13 @@ func (d *Deployments) follow(name string, s *slot) {
 		d.mu.Unlock()
 		wanted := want != nil && want.State == meta.DeploymentRunning
 		switch {
+		case worker != nil && held && wanted:
+			worker.handOver(keep)
+			worker = nil
 		case worker != nil && (!wanted || want.ChangedSeq != worker.deployment.ChangedSeq):
 			worker.close()
 			worker = nil
-		case worker == nil && wanted:
+		case worker == nil && wanted && !held:
 			worker = d.startWorker(want, d.takePrepared(want), counters)
 		default:
 			<-s.wake
@@ -171,12 +181,19 @@ func (d *Deployments) follow(name string, s *slot) {
 	}
 }
 
+// prepare leaves a program for the worker of a deployment.
+func (d *Deployments) prepare(deployment *meta.Deployment, program Program) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.prepared[deployment.Name] = &prepared{program, deployment.CreatedMs, deployment.Module.Version}
+}
+
 // takePrepared returns the program that a deploy has left for this deployment, or nil.
 func (d *Deployments) takePrepared(deployment *meta.Deployment) Program {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p := d.prepared[deployment.Name]
-	if p == nil || p.createdMs != deployment.CreatedMs || p.sha256 != deployment.Module.SHA256 {
+	if p == nil || p.createdMs != deployment.CreatedMs || p.version != deployment.Module.Version {
 		return nil
 	}
 	delete(d.prepared, deployment.Name)

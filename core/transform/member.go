@@ -41,6 +41,7 @@ type memberConfig struct {
 	startOf           func(tp TopicPartition) record.Offset // where to begin if nothing is committed
 	joined            func()                                // the member has an assignment
 	hindered          func(err error)                       // it cannot join and tries again
+	stays             func() time.Duration                  // at its end: how long it may take to commit if it keeps its place, 0 if it leaves
 	logger            *slog.Logger
 }
 
@@ -171,10 +172,12 @@ func (m *member) forget(why error) {
 // rebalance joins the group, with what is owned if the group is cooperative, and takes over what it is assigned.
 func (m *member) rebalance(ctx context.Context) error {
 	m.prepare(ctx)
+	unknown := m.id == ""
 	joined, err := m.join(ctx)
 	if err != nil {
 		return err
 	}
+	returned := unknown && (joined.LeaderID != joined.MemberID || joined.SkipAssignment)
 	protocol := (*assignor)(nil)
 	if joined.Protocol != nil {
 		protocol = assignorNamed(*joined.Protocol)
@@ -201,7 +204,11 @@ func (m *member) rebalance(ctx context.Context) error {
 	}
 	m.generation, m.protocol = joined.Generation, protocol
 	m.identity.Store(&identity{m.id, m.generation})
-	return m.takeOver(ctx, assignment)
+	if err := m.takeOver(ctx, assignment); err != nil || !returned || m.settled(ctx) {
+		return err
+	}
+	m.joined() // it works already on what it has
+	return errAgain
 }
 
 // prepare commits before the group rebalances, and in an eager group gives everything up.
@@ -270,18 +277,21 @@ func minus(a, b []TopicPartition) []TopicPartition {
 	return out
 }
 
-// leave commits, gives everything up and tells the group, so that others need not wait for the session to end.
+// leave commits, gives everything up and tells the group, so that others need not wait for the session to end; unless the
+// place is kept for a member that comes next.
 func (m *member) leave() {
-	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+	stays := m.stays()
+	timeout := max(stays, leaveTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	m.proc.do(ctx, func() {
 		if m.proc.dirty() {
-			m.commitNow(ctx, leaveTimeout)
+			m.commitNow(ctx, timeout)
 		}
 		m.proc.dropAll()
 	})
 	m.identity.Store(nil)
-	if !m.asked {
+	if !m.asked || stays > 0 {
 		return
 	}
 	leave, cancel := context.WithTimeout(context.Background(), leaveTimeout)

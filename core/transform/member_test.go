@@ -24,7 +24,7 @@ type coordinator struct {
 	protocol   string
 	generation int32
 	assignment []TopicPartition // what a sync answers, whatever was sent
-	asked      []string         // kinds of requests, heartbeats left out
+	asked      []string         // kinds of requests that change something
 	count      map[int16]int
 	joins      []kmsg.JoinGroupRequest
 	commits    []kmsg.OffsetCommitRequest
@@ -42,7 +42,9 @@ func (c *coordinator) Call(ctx context.Context, _, _ string, req kmsg.Request) (
 	}
 	nth := c.count[req.Key()]
 	c.count[req.Key()]++
-	if _, heartbeat := req.(*kmsg.HeartbeatRequest); !heartbeat {
+	switch req.(type) {
+	case *kmsg.HeartbeatRequest, *kmsg.DescribeGroupsRequest:
+	default:
 		c.asked = append(c.asked, kmsg.NameForKey(req.Key()))
 	}
 	var code int16
@@ -95,7 +97,7 @@ func (c *coordinator) assign(protocol string, tps ...TopicPartition) {
 	c.protocol, c.assignment = protocol, tps
 }
 
-// kinds returns what was asked since the last call, heartbeats aside.
+// kinds returns what was asked since the last call, heartbeats and descriptions aside.
 func (c *coordinator) kinds() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -119,7 +121,7 @@ func startMember(t *testing.T, c *coordinator, g *goGuest) *lone {
 	l.member = newMember(memberConfig{
 		group: "g", instanceID: "static", topics: []string{"in"}, requester: requester{c, "client"},
 		partitionCount: func(string) int32 { return 2 }, startOf: func(TopicPartition) record.Offset { return 0 },
-		joined: func() {}, hindered: func(error) {}, logger: quiet(),
+		joined: func() {}, hindered: func(error) {}, stays: func() time.Duration { return 0 }, logger: quiet(),
 	})
 	instances := &pool{program: g, log: func(int32, int, string) {}, counters: new(counters)}
 	l.proc = newProcessor(processorConfig{

@@ -62,6 +62,12 @@ func (p *pool) put(g *guest) {
 
 // close ends the idle instances and the program; by then no instance may be in anybody's hands.
 func (p *pool) close(ctx context.Context) error {
+	p.closeIdle(ctx)
+	return p.program.Close(ctx)
+}
+
+// closeIdle ends the instances that nobody uses.
+func (p *pool) closeIdle(ctx context.Context) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, g := range p.idle {
@@ -69,7 +75,6 @@ func (p *pool) close(ctx context.Context) error {
 		_ = g.Close(ctx)
 	}
 	p.idle = nil
-	return p.program.Close(ctx)
 }
 
 // call gives n records to a guest, and counts what that took.

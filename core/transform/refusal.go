@@ -12,6 +12,8 @@ var (
 	ErrExists      = errors.New("exists")        // a deployment of that name
 	ErrUnknown     = errors.New("unknown")       // no deployment of that name
 	ErrBusy        = errors.New("busy")          // the same is being done already
+	ErrUnchanged   = errors.New("unchanged")     // an upgrade to what runs already
+	ErrRegression  = errors.New("regression")    // the new version fails on a record that the old one passes
 	ErrUnsupported = errors.New("not supported") // it makes sense, but this version does not do it
 )
 

@@ -33,6 +33,7 @@ type Summary struct {
 type Status struct {
 	Summary
 	Partitions []PartitionStatus `json:"partitions"`
+	Versions   []VersionStatus   `json:"versions"` // the oldest first, the present one last
 }
 
 // ModuleStatus names the module that a deployment runs.

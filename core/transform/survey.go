@@ -33,6 +33,7 @@ func (d *Deployments) Describe(ctx context.Context, name string) (*Status, error
 		return nil, err
 	}
 	status, err := d.describe(deployment, s)
+	status.Versions = versionsOf(deployment)
 	return &status, err
 }
 
@@ -81,14 +82,10 @@ func (d *Deployments) describe(deployment *meta.Deployment, s *survey) (Status, 
 			return out, fmt.Errorf("end of input %s: %w", topic, err)
 		}
 	}
-	begin := make(map[TopicPartition]record.Offset, len(deployment.FromOffsets))
-	for _, o := range deployment.FromOffsets {
-		begin[TopicPartition{o.Topic, o.Partition}] = record.Offset(o.Offset)
-	}
 	for _, tp := range d.inputsOf(deployment) {
 		offset, ok := s.committed[deployment.Group][tp]
 		if !ok {
-			offset = begin[tp]
+			offset = startOf(deployment, tp)
 		}
 		p := PartitionStatus{tp.Topic, tp.Partition, int64(offset), int64(s.ends[tp]), max(int64(s.ends[tp]-offset), 0)}
 		out.Partitions = append(out.Partitions, p)
@@ -120,13 +117,7 @@ func (d *Deployments) describeMembers(deployment *meta.Deployment, members []kms
 
 // inputsOf are the input partitions of a deployment, as of now.
 func (d *Deployments) inputsOf(deployment *meta.Deployment) []TopicPartition {
-	var tps []TopicPartition
-	for _, topic := range deployment.Inputs {
-		for p := range d.partitionCount(topic) {
-			tps = append(tps, TopicPartition{topic, p})
-		}
-	}
-	return tps
+	return d.inputPartitions(d.Cluster.Image(), deployment)
 }
 
 // survey asks about the groups and the inputs of deployments. A coordinator that is starting is waited for.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/millrun/millrun/core/meta"
@@ -22,11 +23,13 @@ type worker struct {
 	cancel     context.CancelFunc
 	done       chan struct{}
 	members    chan []*member // holds one: the members, once they are started
+	kept       atomic.Int32   // how many members stay in the group when the worker ends
 
 	mu     sync.Mutex
 	state  meta.DeploymentState // guarded by mu; "" while it starts
 	reason string               // guarded by mu
 	halted chan struct{}        // closed when state is stopped or failed
+	begun  chan struct{}        // closed when state is running for the first time
 }
 
 // stateStarting is the word for a deployment that is meant to run and does not yet.
@@ -38,7 +41,7 @@ func (n *node) startWorker(d *meta.Deployment, program Program, c *counters) *wo
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &worker{
 		node: n, deployment: d, counters: c, logger: n.Logger.With("deployment", d.Name), cancel: cancel,
-		done: make(chan struct{}), members: make(chan []*member, 1), halted: make(chan struct{}),
+		done: make(chan struct{}), members: make(chan []*member, 1), halted: make(chan struct{}), begun: make(chan struct{}),
 	}
 	go w.run(ctx, program)
 	return w
@@ -65,6 +68,7 @@ func (w *worker) running() {
 	defer w.mu.Unlock()
 	if w.state == "" {
 		w.state, w.reason = meta.DeploymentRunning, ""
+		close(w.begun)
 	}
 }
 
@@ -199,7 +203,8 @@ func (w *worker) newMember(index int, instances *pool) *member {
 	topics := slices.Sorted(slices.Values(d.Inputs))
 	m := newMember(memberConfig{
 		group: d.Group, instanceID: w.instanceID(d.Name, index), topics: topics, requester: w.requester(d.Name),
-		partitionCount: w.partitionCount, startOf: w.startOf, joined: w.running, hindered: w.hindered, logger: w.logger,
+		partitionCount: w.partitionCount, startOf: w.startOf, joined: w.running, hindered: w.hindered,
+		stays: func() time.Duration { return w.stays(index) }, logger: w.logger,
 	})
 	m.proc = newProcessor(processorConfig{
 		source: w.Source, sink: w.Sink, pool: instances, filter: instances.program.Filter(), wants: instances.program.Wants(),
@@ -209,15 +214,18 @@ func (w *worker) newMember(index int, instances *pool) *member {
 	return m
 }
 
+func (w *worker) startOf(tp TopicPartition) record.Offset { return startOf(w.deployment, tp) }
+
 // startOf is where to begin in a partition for which the group has committed nothing: where the deployment was told to,
 // and at the start of a partition that has come since.
-func (w *worker) startOf(tp TopicPartition) record.Offset {
-	for _, o := range w.deployment.FromOffsets {
-		if o.Topic == tp.Topic && o.Partition == tp.Partition {
-			return record.Offset(o.Offset)
-		}
+func startOf(d *meta.Deployment, tp TopicPartition) record.Offset {
+	i, found := slices.BinarySearchFunc(d.FromOffsets, tp, func(o meta.PartitionOffset, tp TopicPartition) int {
+		return compareTopicPartitions(TopicPartition{o.Topic, o.Partition}, tp)
+	})
+	if !found {
+		return 0
 	}
-	return 0
+	return record.Offset(d.FromOffsets[i].Offset)
 }
 
 // topicsChanged has the members look whether there are more partitions now.
