@@ -2,6 +2,10 @@
 // spec/wasm-abi.md) and runs them inside limits: bytes in, bytes out. It knows
 // nothing of Kafka.
 //
+// Compiling is what a module can make most costly. A Host compiles by itself, unbounded in time and memory but for
+// limits on a module's structure, unless it is given a CompileChild: then a process of its own does it, within limits,
+// and the host takes the code from a folder (compile.go, cache.go, child.go).
+//
 // A Host holds one runtime, made when the first module is loaded. Host.Load checks
 // a module's structure, compiles it, checks what it imports and exports, and starts
 // it once on trial; what comes out is a Program. Program.Instance starts it again.

@@ -8,14 +8,18 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
 )
 
 // Config is how a Host is made. Its zero value is good.
 type Config struct {
-	// CacheDir keeps compiled code from one start to the next. It must be private
-	// to this process's user: what lies there is run. Empty: in memory only.
+	// CacheDir keeps compiled code from one start to the next. It belongs to this host
+	// alone as long as it lives, and to this process's user: what lies there is run, so
+	// a folder that others may write to is refused. Empty: in memory only.
 	CacheDir string
+	// Compile puts compiled code into CacheDir, which it needs: CompileChild.Compile does
+	// so in a process of its own. Nil: this process compiles, unbounded in time and
+	// memory but for the structural limits.
+	Compile CompileFunc
 	// Now is the clock that the rate of log lines is measured by; nil: time.Now.
 	Now func() time.Time
 }
@@ -24,6 +28,8 @@ type Config struct {
 type Host struct {
 	config  Config
 	compile chan struct{} // held by the one who compiles: a compilation takes a core and a lot of memory
+	code    codeCache     // in config.CacheDir, if there is one
+	loading sync.Mutex    // held while compiled code is read
 
 	mu      sync.Mutex
 	runtime wazero.Runtime // guarded by mu; nil until the first module is loaded
@@ -38,7 +44,7 @@ func New(c Config) *Host {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Host{config: c, compile: make(chan struct{}, 1)}
+	return &Host{config: c, compile: make(chan struct{}, 1), code: codeCache{c.CacheDir}}
 }
 
 // Close ends the runtime and all its modules. No instance may be running.
@@ -64,46 +70,23 @@ func (h *Host) running(ctx context.Context) (wazero.Runtime, error) {
 	if h.runtime != nil {
 		return h.runtime, nil
 	}
+	if h.config.Compile != nil && h.config.CacheDir == "" {
+		return nil, errors.New("a WebAssembly host that has its modules compiled elsewhere needs a folder to find them in")
+	}
 	cache := wazero.NewCompilationCache()
 	if h.config.CacheDir != "" {
+		if err := h.code.open(); err != nil {
+			return nil, err
+		}
 		var err error
 		if cache, err = wazero.NewCompilationCacheWithDir(h.config.CacheDir); err != nil {
 			return nil, fmt.Errorf("compilation cache %s: %w", h.config.CacheDir, err)
 		}
 	}
-	config := wazero.NewRuntimeConfigCompiler().
-		WithCoreFeatures(api.CoreFeaturesV2).
-		WithCompilationCache(cache).
-		WithDebugInfoEnabled(false)
-	runtime := wazero.NewRuntimeWithConfig(ctx, config)
+	runtime := wazero.NewRuntimeWithConfig(ctx, runtimeConfig(cache))
 	if err := errors.Join(provideImports(ctx, runtime), provideYield(ctx, runtime)); err != nil {
 		return nil, errors.Join(err, runtime.Close(ctx), cache.Close(ctx))
 	}
 	h.runtime, h.cache = runtime, cache
 	return runtime, nil
-}
-
-// compiled compiles a module that has passed check. A panic of the compiler is
-// the module's fault and nobody else's.
-func (h *Host) compiled(ctx context.Context, wasm []byte) (c wazero.CompiledModule, err error) {
-	runtime, err := h.running(ctx)
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case h.compile <- struct{}{}:
-		defer func() { <-h.compile }()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	defer func() {
-		if r := recover(); r != nil {
-			err = &guestPanic{Refused, fmt.Sprintf("the compiler gave up: %v", r)}
-		}
-	}()
-	c, err = runtime.CompileModule(ctx, wasm)
-	if err != nil {
-		return nil, &guestPanic{Refused, trapOf(err)}
-	}
-	return c, nil
 }

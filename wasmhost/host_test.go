@@ -17,6 +17,12 @@ import (
 var shared *Host
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == CompileVerb { // a child of a test in child_test.go
+		os.Exit(CompileMain(os.Args[2:], os.Stdin, os.Stderr))
+	}
+	if len(os.Args) > 1 && os.Args[1] == hogVerb {
+		os.Exit(hog())
+	}
 	dir, err := os.MkdirTemp("", "millrun-wasmhost-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -280,4 +286,20 @@ func TestAModuleSaysWhatItIsBeforeItIsCompiled(t *testing.T) {
 	if _, err := Inspect(guest(t, "both")); err == nil || !strings.Contains(err.Error(), "exports both of") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// hogVerb makes the test binary a compiling process that takes 1 GiB and is allowed 64 MiB.
+const hogVerb = "hog"
+
+func hog() int {
+	c := compiler{seconds: 60, memory: 64 << 20}
+	if err := c.limitProcess(func() {}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitTrouble
+	}
+	taken := make([]byte, 1<<30)
+	for n := 0; n < len(taken); n += 4096 {
+		taken[n] = 1
+	}
+	return 0
 }

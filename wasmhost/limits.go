@@ -25,6 +25,15 @@ const (
 	callStackBytes = 16 << 20  // seen at a yield; the runtime doubles it from 10 KiB, so calls have 10 MiB
 	handledBytes   = 256 << 10 // by host functions, between two looks at the clock
 
+	// What a child process may take to compile a module (CompileChild). The largest modules of
+	// compilers that were tried take a fifth of it.
+	compileCPU     = 30 * time.Second
+	compileTime    = 90 * time.Second // on the clock, where others use the processor too
+	compileMemory  = 512 << 20
+	maxCodeBytes   = 128 << 20 // of one module; it has four times the module's size
+	maxCached      = 64        // modules whose compiled code is kept
+	maxCachedBytes = 512 << 20
+
 	configBytes = 1 << 20 // of millrun_configure's JSON
 
 	logLineBytes = 4 << 10 // a longer line is cut
@@ -52,12 +61,13 @@ var structural = binary.Limits{
 	Locals:      1_000,
 	TableSize:   64 << 10,
 
-	Types:    10_000,
-	Params:   1_000,
-	Imports:  1_000,
-	Funcs:    100_000,
-	Tables:   16,
-	Globals:  10_000,
-	Exports:  10_000,
-	Segments: 100_000,
+	TypeValues: 50_000, // ways in and out of compiled code are made in this process
+	Types:      10_000,
+	Params:     1_000,
+	Imports:    1_000,
+	Funcs:      100_000,
+	Tables:     16,
+	Globals:    10_000,
+	Exports:    10_000,
+	Segments:   100_000,
 }

@@ -108,7 +108,7 @@ func (h *Host) load(ctx context.Context, s Spec) (*Program, error) {
 	}
 	p.compiled, err = h.compiled(ctx, shape.wasm)
 	if err != nil {
-		var fault *guestPanic
+		var fault *CompileError
 		if errors.As(err, &fault) {
 			return nil, refuse(fault)
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/millrun/millrun/core/broker"
+	"github.com/millrun/millrun/wasmhost"
 )
 
 // The exit codes of every verb.
@@ -25,6 +26,9 @@ const (
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == wasmhost.CompileVerb { // no verb for people: a broker's child
+		os.Exit(wasmhost.CompileMain(os.Args[2:], os.Stdin, os.Stderr))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
 	stop()

@@ -15,13 +15,15 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/millrun/millrun/wasmhost"
 )
 
 // asMain makes the test binary behave as millrun itself, so that tests can run it as a process and kill it.
 const asMain = "MILLRUN_TEST_AS_MAIN"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asMain) != "" {
+	if os.Getenv(asMain) != "" || len(os.Args) > 1 && os.Args[1] == wasmhost.CompileVerb {
 		main()
 	}
 	os.Exit(m.Run())

@@ -4,16 +4,26 @@ package main
 
 import (
 	"context"
+	"path/filepath"
+	"sync"
 
 	"github.com/millrun/millrun/core/transform"
 	"github.com/millrun/millrun/wasmhost"
 	"github.com/millrun/millrun/wasmhost/abi"
 )
 
-// newRunner joins the Wasm host to the broker: the one place that knows both.
-func newRunner(cacheDir string) transform.Runner {
-	host := wasmhost.New(wasmhost.Config{CacheDir: cacheDir})
+// newRunner joins the Wasm host to the broker: the one place that knows both. Modules are compiled by a child process, which is this program again.
+func newRunner(code *codeFolder) transform.Runner {
+	newHost := sync.OnceValue(func() *wasmhost.Host {
+		return wasmhost.New(wasmhost.Config{CacheDir: code.path, Compile: wasmhost.CompileChild{}.Compile})
+	})
 	return func(ctx context.Context, s transform.Spec) (transform.Program, error) {
+		select {
+		case <-code.known:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		host := newHost()
 		p, err := host.Load(ctx, wasmhost.Spec{Wasm: s.Wasm, Name: s.Name, Config: s.Config, Inputs: s.Inputs, Outputs: s.Outputs, Topics: s.Topics,
 			MemoryBytes: s.MemoryBytes, Timeout: s.Timeout, Log: s.Log})
 		if err != nil {
@@ -21,6 +31,20 @@ func newRunner(cacheDir string) transform.Runner {
 		}
 		return program{p}, nil
 	}
+}
+
+// codeFolder is where compiled modules lie: in the broker's data, whose folder an ephemeral broker chooses as it starts.
+type codeFolder struct {
+	known chan struct{} // closed when path is set
+	path  string
+}
+
+func newCodeFolder() *codeFolder { return &codeFolder{known: make(chan struct{})} }
+
+// in says which folder the broker's data is in; it is called once.
+func (f *codeFolder) in(dataDir string) {
+	f.path = filepath.Join(dataDir, "compiled")
+	close(f.known)
 }
 
 type program struct{ *wasmhost.Program }

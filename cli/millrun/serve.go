@@ -30,13 +30,15 @@ type serveOptions struct {
 // serve runs a broker until ctx ends, and stops it cleanly. The work, if there is one, runs beside it once requests are
 // served; an error of the work ends the broker.
 func serve(ctx context.Context, o serveOptions, work func(context.Context, *broker.Broker) error) (err error) {
+	code := newCodeFolder()
 	b, err := broker.Start(ctx, broker.Config{
 		DataDir: o.dataDir, Kafka: o.kafka, HTTP: o.http, Settings: o.settings, Insecure: o.insecure,
-		Runner: newRunner(compiledCode(o.dataDir)), Shipped: plugins.Module, Logger: newLogger(o.stderr, o.logLevel), Version: version(),
+		Runner: newRunner(code), Shipped: plugins.Module, Logger: newLogger(o.stderr, o.logLevel), Version: version(),
 	})
 	if err != nil {
 		return err
 	}
+	code.in(b.DataDir())
 	defer func() {
 		stop, cancel := context.WithTimeout(context.Background(), stopWithin)
 		defer cancel()
@@ -64,14 +66,6 @@ func serve(ctx context.Context, o serveOptions, work func(context.Context, *brok
 	case <-b.Failed():
 		return b.Err()
 	}
-}
-
-// compiledCode is where compiled modules are kept from one start to the next: nowhere for a broker that keeps nothing.
-func compiledCode(dataDir string) string {
-	if dataDir == "" {
-		return ""
-	}
-	return filepath.Join(dataDir, "compiled")
 }
 
 func printServing(o serveOptions, b *broker.Broker) {

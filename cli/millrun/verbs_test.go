@@ -276,3 +276,36 @@ func TestMistakesAtTheStartAreOneLineThatNamesTheThing(t *testing.T) {
 	refused(t, nil, exitFailed, []string{"missing.yaml"}, "server", "--config", filepath.Join(dir, "missing.yaml"))
 	refused(t, nil, exitFailed, []string{"127.0.0.1:1", "millrun dev"}, "topic", "list", "-b", "127.0.0.1:1")
 }
+
+func TestAModuleIsCompiledByAChildAndFoundAgainAfterARestart(t *testing.T) {
+	dir := t.TempDir()
+	args := []string{"--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data", dir}
+	p := startDev(t, args...)
+	must(t, p, "", "topic", "create", "in", "-p", "1")
+	must(t, p, "", "topic", "create", "out", "-p", "1")
+	must(t, p, "", "wasm", "deploy", "redact", "--name", "r", "--input", "in", "--output", "out", "--config", "mask=a")
+	written := func() time.Time {
+		found, err := filepath.Glob(filepath.Join(dir, "compiled", "wazero-*", "*"))
+		if err != nil || len(found) != 1 {
+			t.Fatalf("the folder of compiled code has %v: %v", found, err)
+		}
+		info, err := os.Stat(found[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.ModTime()
+	}
+	first := written()
+	if err := p.interrupt(); err != nil {
+		t.Fatal(err)
+	}
+	p = startDev(t, args...)
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(must(t, p, "", "wasm", "list"), "running"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the deployment does not run again")
+		}
+	}
+	if !written().Equal(first) {
+		t.Error("the module was compiled again")
+	}
+}

@@ -76,6 +76,9 @@ func (b *Broker) Close(ctx context.Context) error {
 		return nil
 	}
 	var errs []error
+	if b.deployments != nil {
+		b.deployments.StopCompiling()
+	}
 	// Neither a module that is being compiled nor a guest that does not end may take the time that the partitions need.
 	if b.admin != nil {
 		errs = append(errs, withHalf(ctx, b.admin.Close))

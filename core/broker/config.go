@@ -27,7 +27,9 @@ type Config struct {
 	Settings map[string]string
 	// Insecure allows to listen on addresses that other machines can reach, though nobody has to authenticate.
 	Insecure bool
-	// Runner compiles and runs modules. Nil: deployments are refused.
+	// Runner compiles and runs modules; package wasmhost is made for it. Nil: deployments are refused. Where modules are
+	// compiled is the Runner's choice: millrun itself has a child process do it, other programs compile in their own
+	// unless they ask for wasmhost.CompileChild.
 	Runner transform.Runner
 	// Shipped returns the modules that may be deployed by name. Nil: there are none.
 	Shipped func(name string) ([]byte, bool)

@@ -94,7 +94,7 @@ func (d *Deployments) checkAgainst(img *meta.Image, deployment *meta.Deployment)
 func (d *Deployments) try(ctx context.Context, deployment *meta.Deployment, wasm []byte) (Program, error) {
 	program, err := d.Runner(ctx, specOf(deployment, wasm))
 	if err != nil {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || errors.Is(err, errStopping) {
 			return nil, err
 		}
 		return nil, refuse(ErrInvalid, "module %s is refused: %v", deployment.Module.Name, err)

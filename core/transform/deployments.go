@@ -2,6 +2,7 @@ package transform
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -50,7 +51,8 @@ func (n *node) partitionCount(topic string) int32 {
 // Deployments runs this node's part of all deployments of the cluster, and answers for them.
 type Deployments struct {
 	node
-	deploying sync.Mutex // held by a deploy: one at a time
+	deploying sync.Mutex         // held by a deploy: one at a time
+	stop      context.CancelFunc // of StopCompiling
 
 	mu        sync.Mutex
 	slots     map[string]*slot     // guarded by mu
@@ -70,7 +72,9 @@ type prepared struct {
 
 // New returns Deployments that runs nothing until the first Reconcile.
 func New(c Config) *Deployments {
-	d := &Deployments{node: node{Config: c}, slots: make(map[string]*slot), prepared: make(map[string]*prepared), replaying: make(map[string]bool), changed: make(chan struct{})}
+	stopping, stop := context.WithCancel(context.Background())
+	c.Runner = until(stopping, c.Runner)
+	d := &Deployments{node: node{Config: c}, stop: stop, slots: make(map[string]*slot), prepared: make(map[string]*prepared), replaying: make(map[string]bool), changed: make(chan struct{})}
 	d.logs = newGuestLogs(c.NodeID, c.Caller, c.Sink, c.Logger)
 	return d
 }
@@ -278,8 +282,26 @@ func (d *Deployments) settled(name string, want *meta.Deployment) (bool, <-chan 
 	return s == nil || s.worker == nil || want != nil && s.worker.deployment.ChangedSeq == want.ChangedSeq, d.changed
 }
 
+// errStopping is what a Runner that was interrupted says.
+var errStopping = errors.New("this broker is stopping")
+
+// until is a Runner whose context also ends with stopping.
+func until(stopping context.Context, run Runner) Runner {
+	return func(ctx context.Context, s Spec) (Program, error) {
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		defer context.AfterFunc(stopping, func() { cancel(errStopping) })()
+		return run(ctx, s)
+	}
+}
+
+// StopCompiling interrupts the Runner where a request waits for it, now and from now on. Whoever stops a node calls it
+// before it lets requests come to their end.
+func (d *Deployments) StopCompiling() { d.stop() }
+
 // Close has all members of this node leave their groups, and returns when nothing runs any more or ctx ends.
 func (d *Deployments) Close(ctx context.Context) error {
+	d.stop()
 	d.mu.Lock()
 	d.closed = true
 	for name := range d.slots {

@@ -122,7 +122,7 @@ func (w *worker) load(ctx context.Context) Program {
 			if err == nil {
 				return program
 			}
-			if ctx.Err() == nil {
+			if ctx.Err() == nil && !errors.Is(err, errStopping) {
 				reason := fmt.Sprintf("the module cannot be started: %v", err)
 				w.counters.erred(reason)
 				w.halt(true, reason)

@@ -8,7 +8,7 @@ import (
 
 var roomy = Limits{
 	ModuleBytes: 1 << 20, BodyBytes: 1 << 10, Blocks: 20, Loops: 10, Nesting: 8, LoopNesting: 4, BrTable: 16,
-	Locals: 10, TableSize: 100, Types: 10, Params: 10, Imports: 10, Funcs: 10, Tables: 2, Globals: 10, Exports: 10, Segments: 10,
+	Locals: 10, TableSize: 100, TypeValues: 20, Types: 10, Params: 10, Imports: 10, Funcs: 10, Tables: 2, Globals: 10, Exports: 10, Segments: 10,
 }
 
 func u32(n int) []byte {

@@ -25,6 +25,8 @@ type Limits struct {
 	Locals      int // of one function, without its parameters
 	TableSize   int // entries of one table, for ever
 
+	TypeValues int // parameters and results of all types together
+
 	Types, Params, Imports, Funcs, Tables, Globals, Exports, Segments int
 }
 

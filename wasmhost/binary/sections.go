@@ -6,14 +6,15 @@ import (
 )
 
 type parser struct {
-	limits    Limits
-	m         *Module
-	funcTypes []uint32 // type indexes of the function section
-	bodies    int
-	hasData   bool
-	dataCount uint32
-	dataSeen  int
-	growable  []bool // tables by index, imports first: may table.grow be used on it
+	limits     Limits
+	m          *Module
+	funcTypes  []uint32 // type indexes of the function section
+	bodies     int
+	hasData    bool
+	dataCount  uint32
+	dataSeen   int
+	typeValues int
+	growable   []bool // tables by index, imports first: may table.grow be used on it
 }
 
 // order is where each section id stands: data count (12) comes before code (10).
@@ -127,6 +128,9 @@ func (p *parser) types(r *Reader) {
 			r.Failf("type %d: form %#x is no function", len(p.m.Types), form)
 		}
 		t := FuncType{Params: p.valueTypes(r, "parameters"), Results: p.valueTypes(r, "results")}
+		if p.typeValues += len(t.Params) + len(t.Results); p.typeValues > p.limits.TypeValues {
+			r.Failf("more than %d parameters and results of all types together", p.limits.TypeValues)
+		}
 		p.m.Types = append(p.m.Types, t)
 	}
 }

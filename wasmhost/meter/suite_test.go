@@ -63,7 +63,7 @@ var traps = map[string]string{
 // unlimited are limits for modules that test the limits of a specification.
 var unlimited = structure.Limits{
 	ModuleBytes: 1 << 28, BodyBytes: 1 << 28, Blocks: 1 << 28, Loops: 1 << 28, Nesting: 1 << 28, LoopNesting: 1 << 28, BrTable: 1 << 28,
-	Locals: 50_000, TableSize: math.MaxUint32, Types: 1 << 28, Params: 1 << 28, Imports: 1 << 28, Funcs: 1 << 28, Tables: 1 << 28,
+	Locals: 50_000, TableSize: math.MaxUint32, TypeValues: 1 << 28, Types: 1 << 28, Params: 1 << 28, Imports: 1 << 28, Funcs: 1 << 28, Tables: 1 << 28,
 	Globals: 1 << 28, Exports: 1 << 28, Segments: 1 << 28,
 }
 
