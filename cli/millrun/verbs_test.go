@@ -135,7 +135,12 @@ func TestADeploymentFiltersPausesAndGoesOn(t *testing.T) {
 	if len(list) != 1 || list[0].Name != "sevens" || list[0].Module.Name != "filter" {
 		t.Errorf("wasm list: %+v", list)
 	}
-	must(t, p, "", "wasm", "delete", "sevens")
+	deleted := must(t, p, "", "wasm", "delete", "sevens")
+	for _, want := range []string{"deleted sevens\n", "  removed  module ", "  left     group sevens: ", "  left     topic out: "} {
+		if !strings.Contains(deleted, want) {
+			t.Errorf("no %q in what a delete prints:\n%s", want, deleted)
+		}
+	}
 	refused(t, p, exitFailed, []string{"sevens"}, "wasm", "describe", "sevens")
 	for _, bad := range [][]string{
 		{"nowhere", "wasm", "deploy", "filter", "--name", "x", "--input", "nowhere", "--output", "out", "--config", "text=1"},

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"mime/multipart"
 	"net/http"
@@ -34,7 +35,7 @@ func wasmDeployCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "output", Usage: "topic to write; several with commas"},
 			&cli.StringFlag{Name: "group", Usage: "the consumer group", DefaultText: "the name"},
 			&cli.StringSliceFlag{Name: "config", KeepSpace: true, Usage: "`NAME=VALUE` for the module; may be repeated"},
-			&cli.StringFlag{Name: "from", Usage: "where a new group begins: earliest, latest or @ms", Value: "latest"},
+			&cli.StringFlag{Name: "from", Usage: "where to begin: earliest, latest or @ms", DefaultText: "where the group has been, else latest"},
 			&cli.StringFlag{Name: "partition", Usage: "an output record's partition: same as its input's, or by its key's hash", Value: transform.PartitionSame},
 			&cli.StringFlag{Name: "guarantee", Usage: "exactly-once or at-least-once", Value: transform.AtLeastOnce},
 			&cli.StringFlag{Name: "on-error", Usage: "when the retries are used up: stop, skip or dlq", Value: transform.OnErrorStop},
@@ -172,16 +173,48 @@ func wasmChangeCommand(verb, usage, done string) *cli.Command {
 
 func wasmDeleteCommand() *cli.Command {
 	return &cli.Command{
-		Name: "delete", Usage: "stop a deployment and forget it; its topics and its group's offsets stay", ArgsUsage: "NAME",
-		Flags: []cli.Flag{httpFlag(), bootstrapFlag(), outputFlag()},
+		Name: "delete", Usage: "stop a deployment and forget it, and say what is left of it", ArgsUsage: "NAME",
+		Description: "Topics stay, and so do the offsets of its group: a deployment of the same name goes on where this one stopped.",
+		Flags: []cli.Flag{httpFlag(), bootstrapFlag(), outputFlag(),
+			&cli.BoolFlag{Name: "purge", Usage: "remove its groups too, and with them how far it has read"}},
 		Action: func(c *cli.Context) error {
 			name, err := oneArgument(c, "a deployment's name")
 			if err != nil {
 				return err
 			}
-			return changeDeployment(c, http.MethodDelete, "/v1/deployments/"+url.PathEscape(name), "deleted "+name)
+			path := "/v1/deployments/" + url.PathEscape(name)
+			if c.Bool("purge") {
+				path += "?purge=true"
+			}
+			var deleted transform.Deleted
+			if err := callHTTP(c, http.MethodDelete, path, "", nil, &deleted); err != nil {
+				return err
+			}
+			if wantsJSON(c) {
+				return writeJSON(c.App.Writer, deleted)
+			}
+			return printDeleted(c.App.Writer, deleted)
 		},
 	}
+}
+
+func printDeleted(w io.Writer, deleted transform.Deleted) error {
+	fmt.Fprintf(w, "deleted %s\n", deleted.Name)
+	for _, list := range []struct {
+		word   string
+		things []transform.Thing
+	}{{"removed", deleted.Removed}, {"left", deleted.Left}} {
+		for _, t := range list.things {
+			name := t.Name
+			if t.Kind == "module" {
+				name = fmt.Sprintf("%.12s", name)
+			}
+			if _, err := fmt.Fprintf(w, "  %-8s %s %s: %s\n", list.word, t.Kind, name, t.Note); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func changeDeployment(c *cli.Context, method, path, done string) error {

@@ -79,9 +79,9 @@ func (f *fake) Rollback(_ context.Context, name string) (*transform.Upgraded, er
 	return &transform.Upgraded{Status: f.status(), Switched: true}, f.err
 }
 
-func (f *fake) Delete(_ context.Context, name string) error {
-	f.asked = append(f.asked, "delete "+name)
-	return f.err
+func (f *fake) Delete(_ context.Context, name string, purge bool) (*transform.Deleted, error) {
+	f.asked = append(f.asked, fmt.Sprintf("delete %s %t", name, purge))
+	return &transform.Deleted{Name: name}, f.err
 }
 
 func (f *fake) Replay(_ context.Context, name string, until map[int32]int64) (*transform.Replay, error) {
@@ -306,7 +306,9 @@ func TestVerbsReachTheDeployment(t *testing.T) {
 		{"POST /v1/deployments/f/replay", 200, "replay fmap[]"},
 		{"GET /v1/deployments/f/module?sha256=ab", 200, "module f ab"},
 		{"POST /v1/deployments/f/explode", 404, ""},
-		{"DELETE /v1/deployments/f", 204, "delete f"},
+		{"DELETE /v1/deployments/f", 200, "delete f false"},
+		{"DELETE /v1/deployments/f?purge=true", 200, "delete f true"},
+		{"DELETE /v1/deployments/f?purge=perhaps", 400, ""},
 		{"PUT /v1/deployments/f", 404, ""},
 		{"GET /", 404, ""},
 		{"GET /v2/deployments", 404, ""},

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"strconv"
 
 	"github.com/millrun/millrun/core/transform"
 )
@@ -163,12 +165,19 @@ func (h *handler) answerWith(w http.ResponseWriter, r *http.Request, name string
 	writeJSON(w, http.StatusOK, status)
 }
 
+// remove deletes a deployment; with ?purge=true its groups too.
 func (h *handler) remove(w http.ResponseWriter, r *http.Request) {
-	if err := h.Deployments.Delete(r.Context(), r.PathValue("name")); err != nil {
+	purge, err := strconv.ParseBool(cmp.Or(r.URL.Query().Get("purge"), "false"))
+	if err != nil {
+		h.refuse(w, r, badRequest("purge=%s: it is true or false", r.URL.Query().Get("purge")))
+		return
+	}
+	deleted, err := h.Deployments.Delete(r.Context(), r.PathValue("name"), purge)
+	if err != nil {
 		h.refuse(w, r, err)
 		return
 	}
-	w.WriteHeader(http.StatusNoContent)
+	writeJSON(w, http.StatusOK, deleted)
 }
 
 func (h *handler) change(w http.ResponseWriter, r *http.Request) {

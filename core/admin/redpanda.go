@@ -166,7 +166,8 @@ func checkCompression(mode string) error {
 }
 
 func (h *handler) redpandaDelete(r *http.Request) (any, error) {
-	return nil, h.Deployments.Delete(r.Context(), r.PathValue("name"))
+	_, err := h.Deployments.Delete(r.Context(), r.PathValue("name"), false)
+	return nil, err
 }
 
 func (h *handler) redpandaMeta(r *http.Request) (any, error) {

@@ -109,7 +109,7 @@ func TestRedpandasVerbsReachTheDeployment(t *testing.T) {
 		status        int
 		asked         string
 	}{
-		{"DELETE /v1/transform/f", "", 200, "delete f"},
+		{"DELETE /v1/transform/f", "", 200, "delete f false"},
 		{"PUT /v1/transform/f/meta", `{"is_paused":true}`, 200, "pause f"},
 		{"PUT /v1/transform/f/meta", `{"is_paused":false}`, 200, "resume f"},
 		{"PUT /v1/transform/f/meta", `{}`, 200, ""},

@@ -26,7 +26,7 @@ type Deployments interface {
 	Resume(ctx context.Context, name string) error
 	Upgrade(ctx context.Context, name string, spec transform.UpgradeSpec, wasm []byte) (*transform.Upgraded, error)
 	Rollback(ctx context.Context, name string) (*transform.Upgraded, error)
-	Delete(ctx context.Context, name string) error
+	Delete(ctx context.Context, name string, purge bool) (*transform.Deleted, error)
 	Replay(ctx context.Context, name string, until map[int32]int64) (*transform.Replay, error)
 	Module(ctx context.Context, name, sha256 string) ([]byte, meta.ModuleRef, error)
 }

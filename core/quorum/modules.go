@@ -107,3 +107,26 @@ func (l *Log) DeleteModule(ctx context.Context, sha string) error {
 	}
 	return fmt.Errorf("delete module %s: %w", sha, err)
 }
+
+// ModuleHashes returns the SHA-256 of every module that is stored.
+func (l *Log) ModuleHashes(ctx context.Context) ([]string, error) {
+	if err := l.Err(); err != nil {
+		return nil, err
+	}
+	store, err := l.node.js.ObjectStore(ctx, bucket)
+	var objects []*jetstream.ObjectInfo
+	if err == nil {
+		objects, err = store.List(ctx)
+	}
+	if errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrNoObjectsFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list modules: %w", err)
+	}
+	hashes := make([]string, 0, len(objects))
+	for _, o := range objects {
+		hashes = append(hashes, o.Name)
+	}
+	return hashes, nil
+}

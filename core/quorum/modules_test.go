@@ -30,6 +30,7 @@ func TestModulesOfAnySizeComeBackAfterARestart(t *testing.T) {
 	if err := l.DeleteModule(t.Context(), none); err != nil {
 		t.Errorf("deleted before any: %v", err)
 	}
+	countModules(t, l, 0)
 	for _, size := range sizes {
 		sha, b := module(size)
 		for range 2 {
@@ -40,6 +41,7 @@ func TestModulesOfAnySizeComeBackAfterARestart(t *testing.T) {
 	}
 	closeLog(t, l)
 	l = openLog(t, dir)
+	countModules(t, l, len(sizes))
 	for _, size := range sizes {
 		sha, b := module(size)
 		got, err := l.Module(t.Context(), sha)
@@ -56,12 +58,23 @@ func TestModulesOfAnySizeComeBackAfterARestart(t *testing.T) {
 			t.Errorf("deleted: %v", err)
 		}
 	}
+	countModules(t, l, 0)
 	sha, b := module(1)
 	if err := l.PutModule(t.Context(), sha, b); err != nil {
 		t.Errorf("put again: %v", err)
 	}
 	if got, err := l.Module(t.Context(), sha); err != nil || !bytes.Equal(got, b) {
 		t.Errorf("put again: %v", err)
+	}
+	if hashes, err := l.ModuleHashes(t.Context()); err != nil || len(hashes) != 1 || hashes[0] != sha {
+		t.Errorf("put again: %q, %v", hashes, err)
+	}
+}
+
+func countModules(t *testing.T, l *Log, want int) {
+	t.Helper()
+	if hashes, err := l.ModuleHashes(t.Context()); err != nil || len(hashes) != want {
+		t.Errorf("%d modules are listed, not %d: %v", len(hashes), want, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/millrun/millrun/core/meta"
@@ -11,17 +12,25 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// begin resolves where the deployment begins to offsets and commits them to its group. A group that has members already
-// is left as it is: its offsets are its members', and only the partitions that it has not committed begin where the
-// deployment says.
-func (d *Deployments) begin(ctx context.Context, deployment *meta.Deployment) error {
+// begin resolves where the deployment begins to offsets and commits them to its group. Where nobody has said where to
+// begin, the group goes on from what it has committed before. A group that has members already is left as it is: its
+// offsets are its members', and only the partitions that it has not committed begin where the deployment says.
+func (d *Deployments) begin(ctx context.Context, deployment *meta.Deployment, asked bool) error {
 	timestamp, err := parseFrom(deployment.From)
 	if err != nil {
 		return err
 	}
-	offsets, err := d.offsetsAt(ctx, deployment.Name, d.inputsOf(deployment), timestamp)
+	tps := d.inputsOf(deployment)
+	offsets, err := d.offsetsAt(ctx, deployment.Name, tps, timestamp)
 	if err != nil {
 		return fmt.Errorf("--from %s cannot be resolved: %w", deployment.From, err)
+	}
+	if !asked {
+		committed, err := fetchOffsets(ctx, d.requester(deployment.Name), deployment.Group, tps)
+		if err != nil {
+			return err
+		}
+		maps.Copy(offsets, committed)
 	}
 	deployment.FromOffsets = mergeOffsets(nil, offsets)
 	err = d.commitStart(ctx, deployment, offsets)

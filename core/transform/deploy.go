@@ -41,9 +41,10 @@ func (d *Deployments) Deploy(ctx context.Context, spec DeploySpec, wasm []byte) 
 	defer func() {
 		if err != nil {
 			d.discardPrepared(context.WithoutCancel(ctx), deployment.Name)
+			d.sweepModulesLocked(context.WithoutCancel(ctx))
 		}
 	}()
-	if err = d.put(ctx, &deployment, wasm); err != nil {
+	if err = d.put(ctx, &deployment, wasm, spec.From != ""); err != nil {
 		return nil, err
 	}
 	return d.Describe(ctx, deployment.Name)
@@ -107,7 +108,8 @@ func (d *Deployments) try(ctx context.Context, deployment *meta.Deployment, wasm
 }
 
 // put creates the missing outputs and the topic for dead letters, stores the module, commits where to begin and makes the deployment known.
-func (d *Deployments) put(ctx context.Context, deployment *meta.Deployment, wasm []byte) error {
+// asked says that somebody has said where to begin.
+func (d *Deployments) put(ctx context.Context, deployment *meta.Deployment, wasm []byte, asked bool) error {
 	if err := d.createOutputs(ctx, deployment); err != nil {
 		return err
 	}
@@ -117,7 +119,7 @@ func (d *Deployments) put(ctx context.Context, deployment *meta.Deployment, wasm
 	if err := d.Modules.PutModule(ctx, deployment.Module.SHA256, wasm); err != nil {
 		return fmt.Errorf("module %s cannot be stored: %w", deployment.Module.Name, err)
 	}
-	if err := d.begin(ctx, deployment); err != nil {
+	if err := d.begin(ctx, deployment, asked); err != nil {
 		return err
 	}
 	var err error

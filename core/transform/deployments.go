@@ -229,18 +229,6 @@ func (d *Deployments) setState(ctx context.Context, name string, state meta.Depl
 	return d.change(ctx, name, func(img *meta.Image) (meta.Command, error) { return decideState(img, name, state, "") })
 }
 
-// Delete removes a deployment. Its topics and its group's offsets stay.
-func (d *Deployments) Delete(ctx context.Context, name string) error {
-	d.discardPrepared(ctx, name)
-	return d.change(ctx, name, func(img *meta.Image) (meta.Command, error) {
-		command, err := meta.DecideDeleteDeployment(img, name)
-		if err != nil {
-			return nil, err
-		}
-		return command, nil
-	})
-}
-
 // settleTimeout bounds how long a change waits for this node's members to have left; they leave in any case.
 const settleTimeout = 5 * time.Second
 

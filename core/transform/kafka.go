@@ -23,6 +23,8 @@ const (
 	codeUnknownMember        kafkaError = 25
 	codeRebalancing          kafkaError = 27
 	codeTopicExists          kafkaError = 36
+	codeNonEmptyGroup        kafkaError = 68
+	codeGroupNotFound        kafkaError = 69
 	codeMemberIDRequired     kafkaError = 79
 	codeFencedInstance       kafkaError = 82
 	codeUnstableOffset       kafkaError = 88
@@ -40,6 +42,8 @@ var kafkaErrorNames = map[kafkaError]string{
 	codeUnknownMember:        "UNKNOWN_MEMBER_ID",
 	codeRebalancing:          "REBALANCE_IN_PROGRESS",
 	codeTopicExists:          "TOPIC_ALREADY_EXISTS",
+	codeNonEmptyGroup:        "NON_EMPTY_GROUP",
+	codeGroupNotFound:        "GROUP_ID_NOT_FOUND",
 	codeMemberIDRequired:     "MEMBER_ID_REQUIRED",
 	codeFencedInstance:       "FENCED_INSTANCE_ID",
 	codeUnstableOffset:       "UNSTABLE_OFFSET_COMMIT",
@@ -107,4 +111,5 @@ const (
 	versionDescribeGroups    = 5
 	versionCreateTopics      = 5
 	versionDescribeConfigs   = 4
+	versionDeleteGroups      = 2
 )

@@ -26,6 +26,9 @@ type Cluster interface {
 type Modules interface {
 	PutModule(ctx context.Context, sha256 string, wasm []byte) error
 	Module(ctx context.Context, sha256 string) ([]byte, error)
+	DeleteModule(ctx context.Context, sha256 string) error
+	// ModuleHashes returns the hashes of all that are kept.
+	ModuleHashes(ctx context.Context) ([]string, error)
 }
 
 // Errors that a Source or Sink wraps so that the package can tell them from passing trouble, which is tried again.

@@ -126,6 +126,7 @@ func (d *Deployments) replace(ctx context.Context, old, next *meta.Deployment, f
 	defer func() {
 		if err != nil {
 			d.discardPrepared(ctx, next.Name)
+			d.sweepModulesLocked(ctx)
 		}
 	}()
 	if err = d.createOutputs(ctx, next); err != nil {
@@ -161,6 +162,7 @@ func (d *Deployments) replace(ctx context.Context, old, next *meta.Deployment, f
 	if was {
 		answer.PauseMs = float64(time.Since(begin).Microseconds()) / 1000
 	}
+	d.sweepModulesLocked(ctx) // those of versions that are forgotten now
 	answer.Status, err = d.Describe(ctx, next.Name)
 	return answer, err
 }
