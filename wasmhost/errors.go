@@ -40,7 +40,7 @@ type Error struct {
 	Func   string // the export that was called, or empty
 	Reason string // one line
 	Said   string // the guest's last word on stderr or log, or empty
-	Stack  string // the guest's call stack, a function a line, or empty
+	Stack  string // the guest's call stack, a function a line, as the runtime or the guest itself tells it, or empty
 }
 
 // Error is one line, without the stack.
@@ -91,11 +91,23 @@ func (i *Instance) failed(ctx context.Context, fn string, err error) error {
 	default:
 		e.Reason, e.Stack = trapOf(err), stackOf(err)
 	}
+	if e.Kind != Timeout {
+		e.Stack = joinStacks(i.out.stack(), e.Stack)
+	}
 	if i.memory.denied && e.Kind != Timeout {
 		e.Kind = Memory
 		e.Reason = fmt.Sprintf("%s after it was refused more than %s of memory", e.Reason, byteSize(i.memory.limit))
 	}
 	return e
+}
+
+// joinStacks puts the stack that the guest printed, which may know files and lines, before the runtime's.
+func joinStacks(own, runtime string) string {
+	if own == "" || runtime == "" {
+		return own + runtime
+	}
+	stack := own + "\n" + runtime
+	return strings.ToValidUTF8(stack[:min(len(stack), stackBytes)], "")
 }
 
 const stackMark = "wasm stack trace:"

@@ -19,6 +19,7 @@ type output struct {
 	last  string // the last line since the call began, for the reason of a failure
 	crash string // the line with which a language's runtime says why it gives up
 	more  bool   // the next line belongs to crash
+	trace []byte // the lines behind crash: a stack, in languages that print one themselves
 
 	started bool
 	tokens  float64 // lines that may pass now
@@ -27,7 +28,7 @@ type output struct {
 }
 
 // begin forgets what was said in the call before.
-func (o *output) begin() { o.last, o.crash, o.more = "", "", false }
+func (o *output) begin() { o.last, o.crash, o.more, o.trace = "", "", false, nil }
 
 // said is the guest's last word: why it crashed if it said so, else its last line.
 func (o *output) said() string {
@@ -36,6 +37,12 @@ func (o *output) said() string {
 		return o.crash
 	}
 	return o.last
+}
+
+// stack is what the guest printed behind the reason of its crash.
+func (o *output) stack() string {
+	o.flush()
+	return strings.ToValidUTF8(strings.TrimRight(string(o.trace), "\n"), "")
 }
 
 // write takes bytes of stdout (1) or stderr (2).
@@ -105,6 +112,9 @@ func (o *output) note(line string) {
 	case o.more:
 		o.crash, o.more = o.crash+" "+line, false
 	case o.crash != "":
+		if n := min(len(line), stackBytes-len(o.trace)); n > 0 {
+			o.trace = append(append(o.trace, line[:n]...), '\n')
+		}
 	case strings.HasPrefix(line, "panic: "), strings.HasPrefix(line, "fatal error: "):
 		o.crash = line
 	case strings.HasPrefix(line, "thread '") && strings.Contains(line, "panicked at"): // Rust: the message is on the next line

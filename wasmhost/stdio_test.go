@@ -87,3 +87,22 @@ func TestTheReasonOfACrashIsTheLineThatTellsIt(t *testing.T) {
 		}
 	}
 }
+
+func TestTheStackThatAGuestPrintsIsKeptWithinItsBound(t *testing.T) {
+	o := output{now: time.Now}
+	o.write(2, []byte("loading\npanic: index out of range [5]\n\ngoroutine 1 [running]:\nmain.f(...)\n\t/x.go:3 +0x2\n"))
+	if got, want := o.stack(), "goroutine 1 [running]:\nmain.f(...)\n\t/x.go:3 +0x2"; got != want {
+		t.Errorf("stack %q, not %q", got, want)
+	}
+	o.write(2, []byte(strings.Repeat(strings.Repeat("x", 99)+"\n", 200)))
+	if n := len(o.stack()); n > stackBytes || n < stackBytes-100 {
+		t.Errorf("a stack of %d bytes", n)
+	}
+	o.begin()
+	if got := o.stack(); got != "" {
+		t.Errorf("the next call remembers %q", got)
+	}
+	if got := joinStacks("own", "theirs"); got != "own\ntheirs" || joinStacks("", "theirs") != "theirs" || len(joinStacks(strings.Repeat("o", stackBytes), "x")) != stackBytes {
+		t.Errorf("joined %q", got)
+	}
+}

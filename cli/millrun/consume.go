@@ -155,6 +155,7 @@ func (r *consumption) print(client *kgo.Client, record *kgo.Record) error {
 		return nil
 	}
 	if r.ends != nil && record.Offset >= r.ends[record.Partition] {
+		r.at[record.Partition] = record.Offset + 1 // the offsets before the end may hold nothing
 		return nil
 	}
 	r.at[record.Partition] = record.Offset + 1

@@ -29,7 +29,8 @@ func httpBase(c *cli.Context) string {
 	return base
 }
 
-// callHTTP sends a request to the broker's HTTP side and decodes the answer into out, if that is not nil. An answer that
+// callHTTP sends a request to the broker's HTTP side and decodes the answer into out, if that is not nil; a
+// []byte takes it as it is. An answer that
 // is an error becomes one, in the broker's own words.
 func callHTTP(c *cli.Context, method, path, contentType string, body io.Reader, out any) error {
 	req, err := http.NewRequestWithContext(c.Context, method, httpBase(c)+path, body)
@@ -59,6 +60,10 @@ func callHTTP(c *cli.Context, method, path, contentType string, body io.Reader, 
 		return fmt.Errorf("%s", refusal.Error)
 	}
 	if out == nil {
+		return nil
+	}
+	if raw, ok := out.(*[]byte); ok {
+		*raw = text
 		return nil
 	}
 	if err := json.Unmarshal(text, out); err != nil {

@@ -12,6 +12,7 @@ func wasmCommand() *cli.Command {
 			wasmInitCommand(),
 			wasmBuildCommand(),
 			wasmTestCommand(),
+			wasmDryRunCommand(),
 			wasmDeployCommand(),
 			wasmListCommand(),
 			wasmDescribeCommand(),
@@ -21,6 +22,7 @@ func wasmCommand() *cli.Command {
 			wasmReplayCommand(),
 			wasmUpgradeCommand(),
 			wasmRollbackCommand(),
+			wasmSaveCommand(),
 			wasmDeleteCommand(),
 		},
 	}

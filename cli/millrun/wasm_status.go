@@ -114,6 +114,7 @@ func printDeployment(out io.Writer, s *transform.Status, now time.Time) error {
 	line("module", "%s version %d, sha256 %.12s", s.Module.Name, s.Module.Version, s.Module.SHA256)
 	line("group", "%s, from %s, %s", s.Group, s.From, s.Guarantee)
 	line("topics", "%s", route(&s.Summary))
+	line("on error", "%s", policyText(s.Policy))
 	for n, k := range slices.Sorted(maps.Keys(s.Config)) {
 		line([]string{"config", ""}[min(n, 1)], "%s=%s", k, s.Config[k])
 	}
@@ -134,6 +135,18 @@ func printDeployment(out io.Writer, s *transform.Status, now time.Time) error {
 		return err
 	}
 	return printPartitions(out, s, width)
+}
+
+// policyText says what happens to a record that fails.
+func policyText(p transform.PolicyStatus) string {
+	retries := count(int(p.Retries), "retry")
+	if p.Retries != 1 {
+		retries = fmt.Sprintf("%d retries", p.Retries)
+	}
+	if p.DLQ != "" {
+		return "after " + retries + " a dead letter in " + p.DLQ
+	}
+	return "after " + retries + " " + p.OnError
 }
 
 // placeOf says where an error was, if that is known.

@@ -5,54 +5,99 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/urfave/cli/v2"
 
-	"github.com/millrun/millrun/core/transform"
-	"github.com/millrun/millrun/plugins"
 	"github.com/millrun/millrun/wasmhost"
 	"github.com/millrun/millrun/wasmhost/abi"
 )
 
 func wasmTestCommand() *cli.Command {
 	return &cli.Command{
-		Name: "test", Usage: "run a module over records of a file, without a broker", ArgsUsage: "FILE",
-		Description: "Prints what the module makes of the records. With --expect nothing is printed but the differences, and the exit code is 1 if\n" +
-			"there are any: a line of that file is compared by the fields that it has.",
-		Flags: []cli.Flag{outputFlag(),
-			&cli.StringFlag{Name: "records", Usage: "`FILE` of records, one JSON object a line, as 'millrun consume -o json' prints them", Required: true},
+		Name: "test", Usage: "run a module over records of a file, or a saved case again, without a broker", ArgsUsage: "FILE|CASE",
+		Description: "FILE is a module: prints what it makes of the --records. With --expect nothing is printed but the differences: a line of that\n" +
+			"file is compared by the fields that it has. CASE is a failing record that dry-run --save or save has written: prints how it failed\n" +
+			"and what becomes of it now, with the case's module, or with another one given by --module.\n" +
+			"The exit code is 0 if all is as it should be, 1 if there are differences or a record fails, 2 if the command line is wrong.",
+		Flags: append([]cli.Flag{outputFlag(),
+			&cli.StringFlag{Name: "records", Usage: "`FILE` of records, one JSON object a line, as 'millrun consume -o json' prints them"},
 			&cli.StringFlag{Name: "expect", Usage: "`FILE` of the records that must come out"},
-			&cli.StringSliceFlag{Name: "config", KeepSpace: true, Usage: "`NAME=VALUE` for the module; may be repeated"},
+			&cli.StringFlag{Name: "module", Usage: "with a case: the `FILE` to try instead of the case's module"},
 			&cli.StringSliceFlag{Name: "output", Usage: "names of the outputs; several with commas", Value: cli.NewStringSlice("output")},
 			&cli.StringFlag{Name: "input", Usage: "the name of the input topic that the module sees", Value: "input"},
-			&cli.DurationFlag{Name: "timeout", Usage: "longest time of one call", Value: transform.DefaultTimeout},
-			&cli.StringFlag{Name: "memory", Usage: "most memory of one instance", Value: "64MiB"},
-		},
+		}, limitFlags()...),
 		Action: wasmTest,
 	}
 }
 
 func wasmTest(c *cli.Context) error {
-	file, err := oneArgument(c, "a module")
+	file, err := oneArgument(c, "a module or a case")
 	if err != nil {
 		return err
+	}
+	if isCase(file) {
+		return testCase(c, file)
+	}
+	if c.String("records") == "" {
+		return usagef("%s needs --records, a file of records", c.Command.HelpName)
+	}
+	if c.String("module") != "" {
+		return usagef("--module goes with a case: %s is none", file)
 	}
 	records, err := readRecords(c.String("records"))
 	if err != nil {
 		return err
 	}
-	outputs := splitCommas(c.StringSlice("output"))
-	made, err := tryModule(c, file, records, outputs)
+	t, err := trialOf(c, file, c.String("input"), splitCommas(c.StringSlice("output")))
 	if err != nil {
 		return err
 	}
+	if t.module, err = readModuleBytes(file); err != nil {
+		return err
+	}
+	made, err := t.all(c.Context, records)
+	var failed *wasmhost.RecordError
+	if errors.As(err, &failed) {
+		return fmt.Errorf("%s: %w", c.String("records"), err)
+	}
+	if err != nil {
+		return err
+	}
+	return showOutputs(c, made)
+}
+
+// all gives the records to the module as those of one partition and returns its outputs. The first that fails ends it.
+func (t *trial) all(ctx context.Context, records []recordView) ([]recordView, error) {
+	p, end, err := t.load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	given := make([]wasmhost.Record, len(records))
+	for i, r := range records {
+		given[i] = hostRecord(r, int64(i))
+	}
+	made, err := p.Try(ctx, t.inputs[0], 0, given, t.log)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]recordView, 0, len(made))
+	for _, o := range made {
+		views = append(views, viewOutput(o, t.outputs))
+	}
+	return views, nil
+}
+
+// showOutputs prints what a module has made, or how it differs from what is expected.
+func showOutputs(c *cli.Context, made []recordView) error {
 	if c.String("expect") == "" {
 		for _, v := range made {
 			if err := writeJSON(c.App.Writer, v); err != nil {
@@ -66,47 +111,6 @@ func wasmTest(c *cli.Context) error {
 		return err
 	}
 	return compareRecords(c, made, expected)
-}
-
-// tryModule loads the module and returns its outputs as records.
-func tryModule(c *cli.Context, file string, records []recordView, outputs []string) ([]recordView, error) {
-	module, err := readModule(file)
-	if err != nil {
-		return nil, err
-	}
-	if module == nil {
-		module, _ = plugins.Module(file)
-	}
-	config, err := pairs(c, "config")
-	if err != nil {
-		return nil, err
-	}
-	memory, err := transform.ParseBytes(c.String("memory"))
-	if err != nil {
-		return nil, usagef("--memory %v", err)
-	}
-	log := abi.LogFunc(func(level int, message string) { fmt.Fprintf(c.App.ErrWriter, "guest: %s\n", message) })
-	host := wasmhost.New(wasmhost.Config{})
-	defer host.Close(c.Context)
-	name := strings.TrimSuffix(filepath.Base(file), ".wasm")
-	p, err := host.Load(c.Context, wasmhost.Spec{Wasm: module, Name: name, Config: config, Inputs: []string{c.String("input")}, Outputs: len(outputs), Topics: outputs,
-		MemoryBytes: memory, Timeout: c.Duration("timeout"), Log: log})
-	if err != nil {
-		return nil, err
-	}
-	given := make([]wasmhost.Record, len(records))
-	for i, r := range records {
-		given[i] = hostRecord(r, int64(i))
-	}
-	made, err := p.Try(c.Context, c.String("input"), 0, given, log)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.String("records"), err)
-	}
-	views := make([]recordView, 0, len(made))
-	for _, o := range made {
-		views = append(views, viewOutput(o, outputs))
-	}
-	return views, nil
 }
 
 // hostRecord is a record of the file as the module sees it. A line without an offset has its number in the file.
