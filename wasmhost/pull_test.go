@@ -155,15 +155,6 @@ func TestARedpandaModuleThatCannotRunIsRefused(t *testing.T) {
 	}
 }
 
-func TestATrialThatNeverAsksForABatchEnds(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
-	defer cancel()
-	_, err := shared.Load(ctx, Spec{Wasm: guest(t, "pull-spin-start"), Name: "m", Outputs: 1})
-	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), abi.ExportStart) {
-		t.Errorf("got %v", err)
-	}
-}
-
 func TestHostileGuestsOfRedpandasABIFailByKind(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -28,6 +28,7 @@ type fake struct {
 	spec    transform.DeploySpec
 	upgrade transform.UpgradeSpec
 	wasm    []byte
+	taken   bool // a deploy finds that its name is
 	err     error
 }
 
@@ -43,6 +44,9 @@ func (f *fake) status() *transform.Status {
 
 func (f *fake) Deploy(_ context.Context, spec transform.DeploySpec, wasm []byte) (*transform.Status, error) {
 	f.asked, f.spec, f.wasm = append(f.asked, "deploy"), spec, wasm
+	if f.taken {
+		return nil, transform.ErrExists
+	}
 	return f.status(), f.err
 }
 

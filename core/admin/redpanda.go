@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -9,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/millrun/millrun/core/meta"
 	"github.com/millrun/millrun/core/transform"
 )
 
@@ -89,13 +92,37 @@ func (h *handler) redpanda(f func(r *http.Request) (any, error)) http.HandlerFun
 	}
 }
 
+// redpandaDeploy deploys, or upgrades what has the name already.
 func (h *handler) redpandaDeploy(r *http.Request) (any, error) {
 	spec, wasm, err := readRedpandaDeploy(r.Body)
 	if err != nil {
 		return nil, err
 	}
 	_, err = h.Deployments.Deploy(r.Context(), *spec, wasm)
-	return nil, err
+	if !errors.Is(err, transform.ErrExists) && !errors.Is(err, meta.ErrDeploymentExists) {
+		return nil, err
+	}
+	return nil, h.redpandaUpgrade(r.Context(), spec.Name, transform.UpgradeSpec{
+		Module: spec.Module, Input: spec.Input, Output: spec.Output, Config: settingsOf(spec.Config), ClearConfig: true, From: spec.From,
+	}, wasm)
+}
+
+// redpandaUpgrade takes what runs already for done: a deploy may be sent again.
+func (h *handler) redpandaUpgrade(ctx context.Context, name string, spec transform.UpgradeSpec, wasm []byte) error {
+	_, err := h.Deployments.Upgrade(ctx, name, spec, wasm)
+	if errors.Is(err, transform.ErrUnchanged) {
+		return nil
+	}
+	return err
+}
+
+// settingsOf is a config as an upgrade takes it.
+func settingsOf(config map[string]string) map[string]*string {
+	settings := make(map[string]*string, len(config))
+	for key, value := range config {
+		settings[key] = &value
+	}
+	return settings
 }
 
 // readRedpandaDeploy reads a JSON object and what follows it at once, which is the module.
@@ -186,7 +213,10 @@ func (h *handler) redpandaMeta(r *http.Request) (any, error) {
 	}
 	name := r.PathValue("name")
 	if patch.Env != nil {
-		return nil, badRequest("the environment of transform %s cannot be changed: delete it and deploy it again; its offsets stay", name)
+		spec := transform.UpgradeSpec{Config: settingsOf(configOf(patch.Env)), ClearConfig: true}
+		if err := h.redpandaUpgrade(r.Context(), name, spec, nil); err != nil {
+			return nil, err
+		}
 	}
 	if patch.IsPaused == nil {
 		return nil, nil

@@ -29,6 +29,19 @@ func TestADeployInRedpandasShapeIsADeployment(t *testing.T) {
 	}
 }
 
+func TestADeployOfANameThatIsTakenIsAnUpgrade(t *testing.T) {
+	for err, want := range map[error]int{nil: 200, transform.ErrUnchanged: 200, transform.ErrRegression: 400} {
+		f := &fake{taken: true, err: err}
+		s := serve(t, f)
+		body := `{"name":"f","input_topic":"in","output_topics":["out"],"environment":[{"key":"K","value":"v"}]}` + "\x00asm"
+		status, text := do(t, "POST", s.URL+"/v1/transform/deploy", "", strings.NewReader(body))
+		u := f.upgrade
+		if status != want || strings.Join(f.asked, ",") != "deploy,upgrade f" || string(f.wasm) != "\x00asm" || !u.ClearConfig || *u.Config["K"] != "v" || u.Input[0] != "in" || u.Output[0] != "out" {
+			t.Errorf("%v: %d %s, asked %q: %+v", err, status, text, f.asked, u)
+		}
+	}
+}
+
 func TestABadDeployInRedpandasShapeIsRefusedInIt(t *testing.T) {
 	f := &fake{}
 	s := serve(t, f)
@@ -112,6 +125,8 @@ func TestRedpandasVerbsReachTheDeployment(t *testing.T) {
 		{"DELETE /v1/transform/f", "", 200, "delete f false"},
 		{"PUT /v1/transform/f/meta", `{"is_paused":true}`, 200, "pause f"},
 		{"PUT /v1/transform/f/meta", `{"is_paused":false}`, 200, "resume f"},
+		{"PUT /v1/transform/f/meta", `{"env":[{"key":"K","value":"v"}],"is_paused":true}`, 200, "upgrade f,pause f"},
+		{"PUT /v1/transform/f/meta", `{"env":[]}`, 200, "upgrade f"},
 		{"PUT /v1/transform/f/meta", `{}`, 200, ""},
 		{"PUT /v1/transform/f/meta", `{"compression":"none"}`, 200, ""},
 		{"PUT /v1/transform/f/meta", `{"compression":"lz4"}`, 400, ""},
@@ -132,7 +147,7 @@ func TestRedpandasVerbsReachTheDeployment(t *testing.T) {
 func TestErrorsOfTransformsAreRedpandas(t *testing.T) {
 	for err, want := range map[error]int{
 		fmt.Errorf("a: %w", transform.ErrInvalid):     400,
-		fmt.Errorf("a: %w", transform.ErrExists):      400,
+		fmt.Errorf("a: %w", transform.ErrBusy):        400,
 		fmt.Errorf("a: %w", transform.ErrUnknown):     400,
 		fmt.Errorf("a: %w", transform.ErrUnsupported): 400,
 		errors.New("disk"):                            500,

@@ -77,6 +77,21 @@ func TestRedpandasClientDrivesTheBroker(t *testing.T) {
 	if got := values(b.read("driven-out", 2)); !slices.Equal(got, []string{"one", "two"}) {
 		t.Errorf("after it went on: %q", got)
 	}
+	// A deploy of the same name is an upgrade, here and there.
+	for range 2 {
+		if err := b.deploy(file, "driven", "good day"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := b.find("driven"); len(got.Environment) != 1 || got.Environment[0].Value != "good day" {
+		t.Errorf("deployed again: %+v", got)
+	}
+	b.until("driven", "running", running)
+	b.produce("driven-in", "environment")
+	if got := values(b.read("driven-out", 3)); !strings.HasSuffix(got[2], " good day") {
+		t.Errorf("after the upgrade: %q", got)
+	}
+	b.refused(b.deploy(file, "driven", "exit"), "exit code 3")
 	b.refused(b.admin.SetTransformCompressionMode(ctx, "driven", "lz4"), "compression lz4 is not supported")
 
 	if err := b.admin.DeleteWasmTransform(ctx, "driven"); err != nil {
