@@ -7,6 +7,7 @@ package hostile
 import (
 	"embed"
 	"fmt"
+	"strings"
 )
 
 //go:embed *.wasm
@@ -19,4 +20,17 @@ func Module(name string) ([]byte, error) {
 		return nil, fmt.Errorf("no hostile guest is called %q", name)
 	}
 	return b, nil
+}
+
+// Names are the names of all guests, in order.
+func Names() []string {
+	entries, err := modules.ReadDir(".")
+	if err != nil {
+		panic(err) // it is part of the program
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = strings.TrimSuffix(e.Name(), ".wasm")
+	}
+	return names
 }

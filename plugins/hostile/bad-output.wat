@@ -1,0 +1,19 @@
+;; A transform whose row goes to an output that is not declared.
+(module
+  (memory (export "memory") 1)
+  (func (export "millrun_abi_v1"))
+  ;; the input buffer is everything from byte 16384 on
+  (func (export "millrun_alloc") (param $n i32) (result i32)
+    (local $short i32)
+    (local.set $short
+      (i32.sub (i32.add (local.get $n) (i32.const 16384)) (i32.mul (memory.size) (i32.const 65536))))
+    (if (i32.gt_s (local.get $short) (i32.const 0))
+      (then
+        (if (i32.eq (memory.grow (i32.div_u (i32.add (local.get $short) (i32.const 65535)) (i32.const 65536)))
+                    (i32.const -1))
+          (then (return (i32.const 0))))))
+    (i32.const 16384))
+  (data (i32.const 64) "\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\00\00\00\00\09\00\00\00\00\00\00\00")
+  (func (export "millrun_transform") (param $p i32) (param $len i32) (param $n i32) (result i64)
+    (i64.const 0x0000_0040_0000_0020))
+)

@@ -1,0 +1,28 @@
+;; A transform that makes twenty thousand rows of nothing of its first record.
+(module
+  (memory (export "memory") 1)
+  (func (export "millrun_abi_v1"))
+  ;; the input buffer is everything from byte 16384 on
+  (func (export "millrun_alloc") (param $n i32) (result i32)
+    (local $short i32)
+    (local.set $short
+      (i32.sub (i32.add (local.get $n) (i32.const 16384)) (i32.mul (memory.size) (i32.const 65536))))
+    (if (i32.gt_s (local.get $short) (i32.const 0))
+      (then
+        (if (i32.eq (memory.grow (i32.div_u (i32.add (local.get $short) (i32.const 65535)) (i32.const 65536)))
+                    (i32.const -1))
+          (then (return (i32.const 0))))))
+    (i32.const 16384))
+  (func (export "millrun_transform") (param $p i32) (param $len i32) (param $n i32) (result i64)
+    (local $i i32) (local $at i32)
+    (local.set $at (i32.const 131072))
+    (drop (memory.grow (i32.const 16)))
+    (loop $l
+      (i64.store (local.get $at) (i64.const -1))
+      (i64.store offset=8 (local.get $at) (i64.const -1))         ;; null, null
+      (i64.store offset=16 (local.get $at) (i64.const 0))
+      (i64.store offset=24 (local.get $at) (i64.const 0))
+      (local.set $at (i32.add (local.get $at) (i32.const 32)))
+      (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 20000))))
+    (i64.const 0x0002_0000_0009_c400))
+)

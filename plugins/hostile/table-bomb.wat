@@ -1,0 +1,26 @@
+;; Grows a table until it is refused, then fills it again and again.
+(module
+  (memory (export "memory") 1)
+  (func (export "millrun_abi_v1"))
+  ;; the input buffer is everything from byte 16384 on
+  (func (export "millrun_alloc") (param $n i32) (result i32)
+    (local $short i32)
+    (local.set $short
+      (i32.sub (i32.add (local.get $n) (i32.const 16384)) (i32.mul (memory.size) (i32.const 65536))))
+    (if (i32.gt_s (local.get $short) (i32.const 0))
+      (then
+        (if (i32.eq (memory.grow (i32.div_u (i32.add (local.get $short) (i32.const 65535)) (i32.const 65536)))
+                    (i32.const -1))
+          (then (return (i32.const 0))))))
+    (i32.const 16384))
+  (table $t 1 60000 funcref)
+  (elem declare func $nothing)
+  (func $nothing)
+  (func (export "millrun_filter") (param $p i32) (param $len i32) (param $n i32) (result i32)
+    (loop $more
+      (br_if $more (i32.ne (table.grow $t (ref.null func) (i32.const 1000)) (i32.const -1))))
+    (loop $l
+      (table.fill $t (i32.const 0) (ref.func $nothing) (table.size $t))
+      (br $l))
+    (i32.const 0))
+)
