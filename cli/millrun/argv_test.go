@@ -63,3 +63,18 @@ func TestAShellCanCompleteVerbsAndFlags(t *testing.T) {
 		}
 	}
 }
+
+func TestTopicListsAreSplitAtCommasButNotInsideAPattern(t *testing.T) {
+	for given, want := range map[string]string{
+		"a,b":             "a|b",
+		" a , b,":         "a|b",
+		"/x{1,2}/":        "/x{1,2}/",
+		"/x{1,2}/,b":      "/x{1,2}/|b",
+		"a,/x{1,2}/, /y/": "a|/x{1,2}/|/y/",
+		"/open,b":         "/open,b",
+	} {
+		if got := strings.Join(splitCommas([]string{given}), "|"); got != want {
+			t.Errorf("%q is split into %q, not %q", given, got, want)
+		}
+	}
+}

@@ -31,7 +31,7 @@ func wasmDeployCommand() *cli.Command {
 			"The module is checked and started on trial before anything is changed.",
 		Flags: []cli.Flag{httpFlag(), bootstrapFlag(), outputFlag(),
 			&cli.StringFlag{Name: "name", Usage: "the deployment's `NAME`", Required: true},
-			&cli.StringSliceFlag{Name: "input", Usage: "topic to read; several with commas", Required: true},
+			&cli.StringSliceFlag{Name: "input", Usage: "topic to read, or /PATTERN/ for all topics that match; several with commas", Required: true},
 			&cli.StringSliceFlag{Name: "output", Usage: "topic to write; several with commas"},
 			&cli.StringFlag{Name: "group", Usage: "the consumer group", DefaultText: "the name"},
 			&cli.StringSliceFlag{Name: "config", KeepSpace: true, Usage: "`NAME=VALUE` for the module; may be repeated"},
@@ -103,18 +103,23 @@ func deploySpec(c *cli.Context) (transform.DeploySpec, error) {
 	}, nil
 }
 
-// splitCommas splits topic lists; a pattern between slashes may hold commas of its own.
+// splitCommas splits topic lists. A pattern begins with a slash and ends with one before a comma or the end: it may hold commas.
 func splitCommas(values []string) []string {
 	var out []string
 	for _, v := range values {
-		if strings.HasPrefix(v, "/") {
-			out = append(out, v)
-			continue
-		}
-		for part := range strings.SplitSeq(v, ",") {
+		for v != "" {
+			var part string
+			if i := strings.Index(v, "/,"); strings.HasPrefix(v, "/") && i > 0 {
+				part, v = v[:i+1], v[i+2:]
+			} else if strings.HasPrefix(v, "/") {
+				part, v = v, ""
+			} else {
+				part, v, _ = strings.Cut(v, ",")
+			}
 			if part = strings.TrimSpace(part); part != "" {
 				out = append(out, part)
 			}
+			v = strings.TrimLeft(v, " ")
 		}
 	}
 	return out

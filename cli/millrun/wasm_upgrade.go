@@ -30,7 +30,7 @@ func wasmUpgradeCommand() *cli.Command {
 			"What is not given stays as it is. The new version is first tried on the records that the old one read last, without writing\n" +
 			"anything: one that fails where the old one does not is refused. 'millrun wasm rollback' brings the old version back.",
 		Flags: []cli.Flag{httpFlag(), bootstrapFlag(), outputFlag(),
-			&cli.StringSliceFlag{Name: "input", Usage: "all topics to read from now on; several with commas"},
+			&cli.StringSliceFlag{Name: "input", Usage: "all topics, or /PATTERN/s, to read from now on; several with commas"},
 			&cli.StringSliceFlag{Name: "output", Usage: "all topics to write from now on; several with commas"},
 			&cli.StringSliceFlag{Name: "config", KeepSpace: true, Usage: "`NAME=VALUE` for the module, beside those that are set; may be repeated"},
 			&cli.BoolFlag{Name: "clear-config", Usage: "forget the values that are set; those of --config count alone"},

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 
 	"github.com/millrun/millrun/core/meta"
 	"github.com/millrun/millrun/core/record"
@@ -32,7 +31,9 @@ func (d *Deployments) begin(ctx context.Context, deployment *meta.Deployment, as
 		}
 		maps.Copy(offsets, committed)
 	}
-	deployment.FromOffsets = mergeOffsets(nil, offsets)
+	if deployment.FromOffsets, err = mergeOffsets(nil, offsets); err != nil {
+		return err
+	}
 	err = d.commitStart(ctx, deployment, offsets)
 	if errors.Is(err, codeUnknownMember) || errors.Is(err, codeIllegalGeneration) || errors.Is(err, codeRebalancing) {
 		if timestamp != timestampLatest {
@@ -55,19 +56,6 @@ func (d *Deployments) commitStart(ctx context.Context, deployment *meta.Deployme
 		}
 		return commitOffsets(ctx, r, deployment.Group, offsets, func(*kmsg.OffsetCommitRequest) {})
 	})
-}
-
-// inputPartitions are the partitions that a deployment reads, sorted.
-func (d *Deployments) inputPartitions(img *meta.Image, deployment *meta.Deployment) []TopicPartition {
-	var tps []TopicPartition
-	for _, topic := range slices.Sorted(slices.Values(deployment.Inputs)) {
-		if t, ok := img.Topic(topic); ok {
-			for p := range t.Partitions {
-				tps = append(tps, TopicPartition{topic, int32(p)})
-			}
-		}
-	}
-	return tps
 }
 
 // offsetsAt asks for the offset of partitions at a timestamp, or one of ListOffsets' special ones. Where no record is that

@@ -60,8 +60,11 @@ func (d *Deployments) checkNew(img *meta.Image, deployment *meta.Deployment) err
 
 // checkAgainst checks a deployment against what the cluster has.
 func (d *Deployments) checkAgainst(img *meta.Image, deployment *meta.Deployment) error {
+	if err := checkCycle(img, deployment); err != nil {
+		return err
+	}
 	most, of := 0, ""
-	for _, topic := range deployment.Inputs {
+	for _, topic := range subscriptionOf(deployment).topics(img) {
 		t, ok := img.Topic(topic)
 		if !ok {
 			return refuse(ErrInvalid, "input topic %s does not exist", topic)
@@ -143,15 +146,6 @@ func (d *Deployments) put(ctx context.Context, deployment *meta.Deployment, wasm
 		return fmt.Errorf("deployment %s: %w", deployment.Name, err)
 	}
 	return nil
-}
-
-// widestInput is how many partitions the input has that has most.
-func (d *Deployments) widestInput(deployment *meta.Deployment) int32 {
-	widest := int32(1)
-	for _, topic := range deployment.Inputs {
-		widest = max(widest, d.partitionCount(topic))
-	}
-	return widest
 }
 
 func (d *Deployments) createOutputs(ctx context.Context, deployment *meta.Deployment) error {

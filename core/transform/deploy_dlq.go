@@ -47,10 +47,7 @@ func (d *Deployments) createDeadLetters(ctx context.Context, deployment *meta.De
 	if deployment.OnError != OnErrorDLQ || d.partitionCount(deployment.DLQ) > 0 {
 		return nil
 	}
-	partitions := int32(1)
-	for _, topic := range deployment.Inputs {
-		partitions = max(partitions, d.partitionCount(topic))
-	}
+	partitions := d.widestInput(deployment)
 	largest, err := d.largestBatch(ctx, deployment)
 	if err != nil {
 		return err
@@ -65,10 +62,17 @@ func (d *Deployments) createDeadLetters(ctx context.Context, deployment *meta.De
 	return nil
 }
 
-// largestBatch is the largest max.message.bytes of the inputs.
+// defaultLargestBatch is the default of max.message.bytes.
+const defaultLargestBatch = 1048588
+
+// largestBatch is the largest max.message.bytes of the inputs, or the default if there are none yet.
 func (d *Deployments) largestBatch(ctx context.Context, deployment *meta.Deployment) (int64, error) {
+	topics := d.inputTopics(deployment)
+	if len(topics) == 0 {
+		return defaultLargestBatch, nil
+	}
 	req := kmsg.NewPtrDescribeConfigsRequest()
-	for _, topic := range deployment.Inputs {
+	for _, topic := range topics {
 		r := kmsg.NewDescribeConfigsRequestResource()
 		r.ResourceType, r.ResourceName, r.ConfigNames = kmsg.ConfigResourceTypeTopic, topic, []string{"max.message.bytes"}
 		req.Resources = append(req.Resources, r)

@@ -118,8 +118,10 @@ func checkTopics(d *meta.Deployment) error {
 		return refuse(ErrInvalid, "deployment %s has more than %d inputs or outputs", d.Name, MaxTopics)
 	}
 	for _, in := range d.Inputs {
-		if strings.HasPrefix(in, "/") {
-			return refuse(ErrUnsupported, "--input %s: patterns are not supported yet; name the topics", in)
+		if isPattern(in) {
+			if _, err := compilePattern(in); err != nil {
+				return err
+			}
 		}
 		if slices.Contains(d.Outputs, in) {
 			return refuse(ErrInvalid, "topic %s is an input and an output: its own records would come back for ever", in)
@@ -127,7 +129,7 @@ func checkTopics(d *meta.Deployment) error {
 	}
 	for flag, topics := range map[string][]string{"--input": d.Inputs, "--output": d.Outputs} {
 		for i, topic := range topics {
-			if err := meta.CheckTopicName(topic); err != nil {
+			if err := meta.CheckTopicName(topic); err != nil && (flag == "--output" || !isPattern(topic)) {
 				return refuse(ErrInvalid, "%s %q: %v", flag, topic, err)
 			}
 			if slices.Contains(topics[:i], topic) {

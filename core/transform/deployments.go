@@ -115,20 +115,10 @@ func (d *Deployments) Reconcile(before, after *meta.Image) {
 	}
 	for _, deployment := range after.Deployments() {
 		d.want(deployment.Name, deployment)
-		if s := d.slots[deployment.Name]; before != nil && s.worker != nil && inputsChanged(deployment, before, after) {
+		if s := d.slots[deployment.Name]; before != nil && s.worker != nil && s.worker.reads.touched(meta.ChangedTopics(before, after)) {
 			s.worker.topicsChanged()
 		}
 	}
-}
-
-func inputsChanged(d *meta.Deployment, before, after *meta.Image) bool {
-	for _, topic := range d.Inputs {
-		old, _ := before.Topic(topic)
-		if now, _ := after.Topic(topic); now != old {
-			return true
-		}
-	}
-	return false
 }
 
 // want tells a name's slot what should run. The caller holds mu.

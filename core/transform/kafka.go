@@ -112,4 +112,5 @@ const (
 	versionCreateTopics      = 5
 	versionDescribeConfigs   = 4
 	versionDeleteGroups      = 2
+	versionCreatePartitions  = 1
 )

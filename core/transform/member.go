@@ -35,7 +35,8 @@ type identity struct {
 // memberConfig is what a member is given by its worker.
 type memberConfig struct {
 	group, instanceID string
-	topics            []string // the inputs, sorted
+	inputs            func() []string                            // the topics to read now, sorted
+	ready             func(ctx context.Context, topics []string) // called before each join for these topics
 	requester         requester
 	partitionCount    func(topic string) int32
 	startOf           func(tp TopicPartition) record.Offset // where to begin if nothing is committed
@@ -55,6 +56,9 @@ type member struct {
 	poked    chan struct{} // holds one: look at the group at once
 	identity atomic.Pointer[identity]
 
+	topicsMoved atomic.Bool // the inputs may have changed since they were last looked at
+
+	topics     []string // the inputs, as of the last join
 	id         string
 	asked      bool  // a join has been sent since the member last left
 	generation int32 // of the assignment in owned, -1 without one
@@ -121,7 +125,7 @@ func (m *member) steady(ctx context.Context) {
 		case <-ticker.C:
 		case <-m.poked:
 		}
-		if m.topicsGrew() {
+		if m.topicsGrew() || m.topicsMoved.Swap(false) && !slices.Equal(m.inputs(), m.topics) {
 			return
 		}
 		switch err := m.heartbeat(ctx); {
@@ -172,6 +176,9 @@ func (m *member) forget(why error) {
 // rebalance joins the group, with what is owned if the group is cooperative, and takes over what it is assigned.
 func (m *member) rebalance(ctx context.Context) error {
 	m.prepare(ctx)
+	m.topicsMoved.Store(false)
+	m.topics = m.inputs()
+	m.ready(ctx, m.topics)
 	unknown := m.id == ""
 	joined, err := m.join(ctx)
 	if err != nil {

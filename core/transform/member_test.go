@@ -119,7 +119,7 @@ func startMember(t *testing.T, c *coordinator, g *goGuest) *lone {
 	m := oneToOne()
 	l := &lone{coordinator: c, memory: m}
 	l.member = newMember(memberConfig{
-		group: "g", instanceID: "static", topics: []string{"in"}, requester: requester{c, "client"},
+		group: "g", instanceID: "static", inputs: func() []string { return []string{"in"} }, ready: func(context.Context, []string) {}, requester: requester{c, "client"},
 		partitionCount: func(string) int32 { return 2 }, startOf: func(TopicPartition) record.Offset { return 0 },
 		joined: func() {}, hindered: func(error) {}, stays: func() time.Duration { return 0 }, logger: quiet(),
 	})

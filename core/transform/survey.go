@@ -77,7 +77,7 @@ func (d *Deployments) describe(deployment *meta.Deployment, s *survey) (Status, 
 	if err := s.groupErrs[deployment.Group]; err != nil {
 		return out, fmt.Errorf("group %s: %w", deployment.Group, err)
 	}
-	for _, topic := range deployment.Inputs {
+	for _, topic := range d.inputTopics(deployment) {
 		if err := s.topicErrs[topic]; err != nil {
 			return out, fmt.Errorf("end of input %s: %w", topic, err)
 		}

@@ -222,6 +222,9 @@ func (d *Deployments) positions(ctx context.Context, deployment *meta.Deployment
 		}
 		out = append(out, meta.PartitionOffset{Topic: tp.Topic, Partition: tp.Partition, Offset: int64(offset)})
 	}
+	if !fits(out) {
+		return nil, nil // it runs all the same, and is only not shown
+	}
 	return out, nil
 }
 
@@ -242,12 +245,25 @@ func (d *Deployments) beginNew(ctx context.Context, old, next *meta.Deployment, 
 	if err != nil {
 		return fmt.Errorf("--from %s cannot be resolved: %w", from, err)
 	}
-	next.FromOffsets = mergeOffsets(old.FromOffsets, offsets)
-	return nil
+	next.FromOffsets, err = mergeOffsets(old.FromOffsets, offsets)
+	return err
+}
+
+// maxOffsetBytes bounds each list of offsets in a deployment, which has to stay well below the size of a command.
+const maxOffsetBytes = 256 << 10
+
+// fits tells whether a list of offsets is small enough.
+func fits(offsets []meta.PartitionOffset) bool {
+	const numbers = 8 // about what a partition and an offset take
+	size := 0
+	for _, o := range offsets {
+		size += len(o.Topic) + numbers
+	}
+	return size <= maxOffsetBytes
 }
 
 // mergeOffsets returns a sorted list of both; where they differ, the new ones count.
-func mergeOffsets(old []meta.PartitionOffset, offsets map[TopicPartition]record.Offset) []meta.PartitionOffset {
+func mergeOffsets(old []meta.PartitionOffset, offsets map[TopicPartition]record.Offset) ([]meta.PartitionOffset, error) {
 	var out []meta.PartitionOffset
 	for _, o := range old {
 		if _, replaced := offsets[TopicPartition{o.Topic, o.Partition}]; !replaced {
@@ -257,8 +273,11 @@ func mergeOffsets(old []meta.PartitionOffset, offsets map[TopicPartition]record.
 	for tp, offset := range offsets {
 		out = append(out, meta.PartitionOffset{Topic: tp.Topic, Partition: tp.Partition, Offset: int64(offset)})
 	}
+	if !fits(out) {
+		return nil, refuse(ErrInvalid, "the inputs have %d partitions, more than where to begin in each can be recorded of: deploy more than one, with narrower patterns", len(out))
+	}
 	slices.SortFunc(out, func(a, b meta.PartitionOffset) int {
 		return compareTopicPartitions(TopicPartition{a.Topic, a.Partition}, TopicPartition{b.Topic, b.Partition})
 	})
-	return out
+	return out, nil
 }
