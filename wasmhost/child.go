@@ -104,7 +104,8 @@ func (c CompileChild) why(err error, ended *os.ProcessState, said string) error 
 
 // outOfMemory tells the words of a Go program that the system gives no more memory.
 func outOfMemory(said string) bool {
-	return strings.Contains(said, "out of memory") || strings.Contains(said, "cannot allocate memory") || strings.Contains(said, "pthread_create failed")
+	return strings.Contains(said, "out of memory") || strings.Contains(said, "cannot allocate memory") ||
+		strings.Contains(said, "failed to allocate") || strings.Contains(said, "pthread_create failed")
 }
 
 func tooMuchTime(seconds int) string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -16,9 +17,11 @@ import (
 )
 
 // Instance is a started module. It belongs to one goroutine, which also closes it,
-// between calls. What a call returns is valid until the next; after an error the
-// instance is good for nothing but Close.
+// between calls. What a call returns is valid until the next, or until Close, which
+// takes the memory away that it lies in; after an error the instance is good for
+// nothing but Close.
 type Instance struct {
+	state   atomic.Int32 // idle, inCall or closed
 	program *Program
 	module  api.Module
 	alloc   api.Function
@@ -60,6 +63,7 @@ func (p *Program) start(ctx context.Context, log abi.LogFunc) (*Instance, error)
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
 	i.module, err = runtime.InstantiateModule(experimental.WithMemoryAllocator(ctx, &i.memory), p.compiled, config)
 	if err != nil {
+		i.memory.Free() // which the runtime forgets where data does not fit into it
 		return nil, i.failed(ctx, "start", err)
 	}
 	i.fuel = i.module.ExportedGlobal(meter.ExportFuel)
@@ -183,6 +187,10 @@ func (i *Instance) allocate(ctx context.Context, limit time.Duration, size uint3
 // Filter gives n records to a filter and returns a bitmap with a bit for each: see
 // abi.Passes and its like. in is a records section or rows, as Wants says.
 func (i *Instance) Filter(ctx context.Context, call abi.Call, in []byte, n int) (bitmap []byte, err error) {
+	if err := i.enter(); err != nil {
+		return nil, err
+	}
+	defer i.leave()
 	if err := i.do(ctx, true, call, in, n); err != nil {
 		return nil, err
 	}
@@ -200,6 +208,10 @@ func (i *Instance) Filter(ctx context.Context, call abi.Call, in []byte, n int) 
 // Transform gives n rows to a transform and returns the rows it made, which
 // abi.OutputReader has yet to check.
 func (i *Instance) Transform(ctx context.Context, call abi.Call, in []byte, n int) (rows []byte, err error) {
+	if err := i.enter(); err != nil {
+		return nil, err
+	}
+	defer i.leave()
 	if i.pull != nil {
 		return i.pulled(ctx, call, in, n)
 	}
@@ -262,8 +274,38 @@ func (i *Instance) dead(err error) error {
 	return err
 }
 
-// Close ends the instance. Only the goroutine that owns it may, between calls.
+const (
+	idle = iota
+	inCall
+	closed
+)
+
+// errBusy: to take a guest's memory away while it runs would end the process.
+var errBusy = errors.New("this instance runs: only the goroutine that owns it calls and closes it, between calls")
+
+// enter begins a call, which nobody else may begin until leave.
+func (i *Instance) enter() error {
+	switch {
+	case i.state.CompareAndSwap(idle, inCall):
+		return nil
+	case i.state.Load() == closed:
+		return i.failure
+	}
+	return errBusy
+}
+
+func (i *Instance) leave() { i.state.Store(idle) }
+
+// Close ends the instance and gives its memory back. Only the goroutine that owns it
+// may, between calls: in a call it is refused. It may be closed again.
 func (i *Instance) Close(ctx context.Context) error {
+	if err := i.enter(); err != nil {
+		if errors.Is(err, errDiscarded) {
+			return nil
+		}
+		return err
+	}
+	defer i.state.Store(closed)
 	i.out.flush()
 	if i.pull != nil {
 		i.pull.end()

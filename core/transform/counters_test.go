@@ -3,6 +3,7 @@ package transform
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -70,9 +71,9 @@ func TestWhatARecordCostsIsOfTheModuleThatRuns(t *testing.T) {
 
 func TestFuelMemoryAndInstancesAreCountedAndGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fail := false
+		var fail atomic.Bool
 		g := &goGuest{wants: abi.WantRaw, filter: func(v []byte) (bool, error) {
-			if fail {
+			if fail.Load() {
 				return false, errors.New("wasm trap: unreachable")
 			}
 			return true, nil
@@ -89,13 +90,13 @@ func TestFuelMemoryAndInstancesAreCountedAndGivenBack(t *testing.T) {
 		if b.counters.last() != nil {
 			t.Errorf("an error: %+v", b.counters.last())
 		}
-		fail = true
+		fail.Store(true)
 		m.put(t, in0, batchOf(t, record.CodecNone, "x"))
 		synctest.Wait()
 		if mem := b.counters.memoryStatus(); mem != (MemoryStatus{}) {
 			t.Errorf("after a trap: %+v", mem)
 		}
-		fail = false
+		fail.Store(false)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		last := b.counters.last()

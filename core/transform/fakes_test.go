@@ -222,6 +222,7 @@ type goGuest struct {
 	transform func(call abi.Call, r *abi.InputRow, i int) ([]byte, error) // output rows of one record
 	wants     abi.Wants
 	start     func() error // nil: it starts
+	memory    int64        // bytes of an instance; 0: a page
 
 	mu     sync.Mutex
 	calls  []int // records of each call
@@ -270,7 +271,7 @@ type goInstance struct {
 }
 
 func (i *goInstance) Fuel() uint64       { return i.fuel }
-func (i *goInstance) MemoryBytes() int64 { return 1 << 16 }
+func (i *goInstance) MemoryBytes() int64 { return max(i.memory, 1<<16) }
 
 func (i *goInstance) Close(context.Context) error {
 	i.mu.Lock()

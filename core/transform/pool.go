@@ -1,7 +1,9 @@
 package transform
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -9,7 +11,7 @@ import (
 )
 
 // pool keeps the started instances of one program. A guest's state between calls means nothing, so any instance serves
-// any partition.
+// any partition. There are never more than processors, each of which holds one at most, and only in a step.
 type pool struct {
 	program  Program
 	log      func(partition int32, level int, msg string)
@@ -64,6 +66,43 @@ func (p *pool) put(g *guest) {
 func (p *pool) close(ctx context.Context) error {
 	p.closeIdle(ctx)
 	return p.program.Close(ctx)
+}
+
+// What an idle deployment keeps, when it has had nothing to do for a while: one instance, so that the next record does not
+// wait for a start, unless that has grown large.
+const (
+	keepIdleFor   = 30 * time.Second
+	keptInstance  = 16 << 20
+	keptInstances = 1
+)
+
+// surplus is how many of the idle instances are more than what is kept: those at the front. The caller holds mu.
+func (p *pool) surplus() int {
+	slices.SortStableFunc(p.idle, func(a, b *guest) int { return cmp.Compare(b.memory, a.memory) })
+	n := max(len(p.idle)-keptInstances, 0)
+	for n < len(p.idle) && p.idle[n].memory > keptInstance {
+		n++
+	}
+	return n
+}
+
+// hasSurplus tells whether trim would end anything.
+func (p *pool) hasSurplus() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.surplus() > 0
+}
+
+// trim ends the idle instances that are not kept.
+func (p *pool) trim(ctx context.Context) {
+	p.mu.Lock()
+	n := p.surplus()
+	ended := slices.Clone(p.idle[:n])
+	p.idle = slices.Delete(p.idle, 0, n)
+	p.mu.Unlock()
+	for _, g := range ended {
+		_ = g.Close(ctx) // as in closeIdle
+	}
 }
 
 // closeIdle ends the instances that nobody uses.

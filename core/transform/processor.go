@@ -173,8 +173,12 @@ func (p *processor) dirty() bool { return slices.ContainsFunc(p.parts, (*partiti
 // rest waits until there may be something to do.
 func (p *processor) rest(ctx context.Context) {
 	due := p.untilDue(time.Now())
+	trim := false
 	if due >= longRest {
 		p.shrink()
+		if trim = p.pool.hasSurplus(); trim {
+			due = keepIdleFor
+		}
 	}
 	timer := time.NewTimer(due)
 	defer timer.Stop()
@@ -186,6 +190,9 @@ func (p *processor) rest(ctx context.Context) {
 			part.idle = false
 		}
 	case <-timer.C:
+		if trim {
+			p.pool.trim(ctx)
+		}
 	case <-ctx.Done():
 	}
 }

@@ -38,8 +38,8 @@ type Program interface {
 	Close(ctx context.Context) error
 }
 
-// Instance is a started module. It is used by one goroutine at a time. What it returns is valid until the next call;
-// after an error it is good for nothing but Close.
+// Instance is a started module. It is used by one goroutine at a time. What it returns is valid until the next
+// call, or until Close; after an error it is good for nothing but Close.
 type Instance interface {
 	// Filter gives n records to a filter and returns a bitmap of those that pass.
 	Filter(ctx context.Context, call abi.Call, in []byte, n int) (bitmap []byte, err error)
