@@ -115,7 +115,7 @@ func (d *Deployments) Reconcile(before, after *meta.Image) {
 	}
 	for _, deployment := range after.Deployments() {
 		d.want(deployment.Name, deployment)
-		if s := d.slots[deployment.Name]; before != nil && s.worker != nil && s.worker.reads.touched(meta.ChangedTopics(before, after)) {
+		if s := d.slots[deployment.Name]; before != nil && s.worker != nil && s.worker.inputs.touched(meta.ChangedTopics(before, after)) {
 			s.worker.topicsChanged()
 		}
 	}

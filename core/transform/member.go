@@ -56,8 +56,6 @@ type member struct {
 	poked    chan struct{} // holds one: look at the group at once
 	identity atomic.Pointer[identity]
 
-	topicsMoved atomic.Bool // the inputs may have changed since they were last looked at
-
 	topics     []string // the inputs, as of the last join
 	id         string
 	asked      bool  // a join has been sent since the member last left
@@ -125,7 +123,7 @@ func (m *member) steady(ctx context.Context) {
 		case <-ticker.C:
 		case <-m.poked:
 		}
-		if m.topicsGrew() || m.topicsMoved.Swap(false) && !slices.Equal(m.inputs(), m.topics) {
+		if m.topicsGrew() || !slices.Equal(m.inputs(), m.topics) {
 			return
 		}
 		switch err := m.heartbeat(ctx); {
@@ -176,7 +174,6 @@ func (m *member) forget(why error) {
 // rebalance joins the group, with what is owned if the group is cooperative, and takes over what it is assigned.
 func (m *member) rebalance(ctx context.Context) error {
 	m.prepare(ctx)
-	m.topicsMoved.Store(false)
 	m.topics = m.inputs()
 	m.ready(ctx, m.topics)
 	unknown := m.id == ""

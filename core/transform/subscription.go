@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/millrun/millrun/core/meta"
 )
@@ -99,6 +100,33 @@ func (s *subscription) touched(changes iter.Seq2[*meta.Topic, *meta.Topic]) bool
 		}
 	}
 	return false
+}
+
+// inputs are the topics of a subscription as the cluster changes. It is asked for them often, and looks only at what has
+// changed since it was asked before.
+type inputs struct {
+	*subscription
+	cluster Cluster
+
+	mu    sync.Mutex
+	image *meta.Image // guarded by mu: as of which names is right
+	names []string    // guarded by mu
+}
+
+func newInputs(c Cluster, d *meta.Deployment) *inputs {
+	return &inputs{subscription: subscriptionOf(d), cluster: c}
+}
+
+// topics are the names of what is read now, sorted. The slice is shared: do not change it.
+func (i *inputs) topics() []string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	img := i.cluster.Image()
+	if i.image == nil || i.touched(meta.ChangedTopics(i.image, img)) {
+		i.names = i.subscription.topics(img)
+	}
+	i.image = img
+	return i.names
 }
 
 // inputPartitions are the partitions that a deployment reads, sorted.

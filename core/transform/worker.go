@@ -18,7 +18,7 @@ import (
 type worker struct {
 	*node
 	deployment *meta.Deployment // as it was when the worker started
-	reads      *subscription    // the deployment's
+	inputs     *inputs
 	counters   *counters
 	logger     *slog.Logger
 	cancel     context.CancelFunc
@@ -41,7 +41,7 @@ func (n *node) startWorker(d *meta.Deployment, program Program, c *counters) *wo
 	c.runs(d.Module.SHA256)
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &worker{
-		node: n, deployment: d, reads: subscriptionOf(d), counters: c, logger: n.Logger.With("deployment", d.Name), cancel: cancel,
+		node: n, deployment: d, inputs: newInputs(n.Cluster, d), counters: c, logger: n.Logger.With("deployment", d.Name), cancel: cancel,
 		done: make(chan struct{}), members: make(chan []*member, 1), halted: make(chan struct{}), begun: make(chan struct{}),
 	}
 	go w.run(ctx, program)
@@ -204,7 +204,7 @@ func (w *worker) newMember(index int, instances *pool) *member {
 	m := newMember(memberConfig{
 		group: d.Group, instanceID: w.instanceID(d.Name, index), requester: w.requester(d.Name),
 		partitionCount: w.partitionCount, startOf: w.startOf, joined: w.running, hindered: w.hindered,
-		inputs: func() []string { return w.reads.topics(w.Cluster.Image()) }, ready: w.widenOutputs,
+		inputs: w.inputs.topics, ready: w.widenOutputs,
 		stays: func() time.Duration { return w.stays(index) }, logger: w.logger,
 	})
 	m.proc = newProcessor(processorConfig{
@@ -234,7 +234,6 @@ func (w *worker) topicsChanged() {
 	select {
 	case members := <-w.members:
 		for _, m := range members {
-			m.topicsMoved.Store(true)
 			m.poke()
 		}
 		w.members <- members
