@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -92,16 +93,24 @@ func readModuleBytes(file string) ([]byte, error) {
 	return module, err
 }
 
-// load compiles and starts the module. close ends it again.
+// load compiles the module, in a child process within limits as a broker does, and starts it. close ends it again.
 func (t *trial) load(ctx context.Context) (p *wasmhost.Program, close func(), err error) {
-	host := wasmhost.New(wasmhost.Config{})
+	code, err := os.MkdirTemp("", "millrun-compiled-")
+	if err != nil {
+		return nil, nil, err
+	}
+	host := wasmhost.New(wasmhost.Config{CacheDir: code, Compile: wasmhost.CompileChild{}.Compile})
+	end := func() {
+		_ = host.Close(context.WithoutCancel(ctx)) // nothing of it runs any more
+		_ = os.RemoveAll(code)
+	}
 	p, err = host.Load(ctx, wasmhost.Spec{Wasm: t.module, Name: t.name, Config: t.config, Inputs: t.inputs, Outputs: len(t.outputs), Topics: t.outputs,
 		MemoryBytes: t.memory, Timeout: t.timeout, Log: t.log})
 	if err != nil {
-		_ = host.Close(ctx) // nothing of it runs
+		end()
 		return nil, nil, err
 	}
-	return p, func() { _ = host.Close(context.WithoutCancel(ctx)) }, nil
+	return p, end, nil
 }
 
 // try gives records of one partition, in order, to the module and tells what became of each. One that fails does not
