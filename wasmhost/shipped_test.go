@@ -76,7 +76,7 @@ func try(t testing.TB, p *Program, records []Record) string {
 
 func TestTheShippedFilterRunsInTheHost(t *testing.T) {
 	p := configured(t, "filter", "field=a.b op=ge value=10")
-	if !p.Filter() || p.Wants() != abi.WantValue {
+	if !p.Filter() || p.Wants() != abi.WantRaw {
 		t.Errorf("filter %v wants %v", p.Filter(), p.Wants())
 	}
 	got := try(t, p, values(`{"a":{"b":10}}`, `{"a":{"b":9.99}}`, `nothing`, `NULL`, `{"a":{"b":1e2}}`))

@@ -5,7 +5,8 @@
 //	go run ./plugins/build -check    build and compare with what is committed
 //
 // It runs in any folder of the repository. The modules need the toolchain named
-// below, what is written as text needs wabt's wat2wasm; what is missing is said and left out.
+// below, the filter also the C compiler (pip install ziglang==0.13.0), what is written
+// as text needs wabt's wat2wasm; what is missing is said and left out.
 package main
 
 import (
@@ -24,6 +25,9 @@ import (
 
 // toolchain builds the same bytes from the same source on any machine.
 const toolchain = "go1.26.8"
+
+// compiler is the version of PyPI's ziglang, which does so for C.
+const compiler = "0.13.0"
 
 var names = []string{"filter", "redact", "route"}
 
@@ -79,9 +83,41 @@ func buildModules(plugins string, check bool) error {
 		if err != nil {
 			return err
 		}
+		if object := filepath.Join(plugins, name, "simd", simdFunc+".c"); exists(object) {
+			if built, err = withSIMD(built, object, filepath.Join(dir, simdFunc+".wasm")); err != nil {
+				return fmt.Errorf("module %s: %w", name, err)
+			}
+			if built == nil {
+				fmt.Printf("skipped %s: the compiler is not there: pip install ziglang==%s\n", name, compiler)
+				continue
+			}
+		}
 		failed = append(failed, settle(filepath.Join(plugins, "modules", name+".wasm.zst"), built, pack, unpack, check))
 	}
 	return errors.Join(failed...)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// withSIMD compiles a C source and links it into a module; nil if there is no compiler.
+func withSIMD(module []byte, source, out string) ([]byte, error) {
+	version, err := output(".", os.Environ(), "python3", "-m", "ziglang", "version")
+	if err != nil || strings.TrimSpace(string(version)) != compiler {
+		return nil, nil
+	}
+	_, err = output(filepath.Dir(source), os.Environ(), "python3", "-m", "ziglang", "cc", "-target", "wasm32-freestanding", "-O3",
+		"-msimd128", "-mbulk-memory", "-fno-jump-tables", "-nostdlib", "-Wl,--no-entry", "-s", "-o", out, filepath.Base(source))
+	if err != nil {
+		return nil, err
+	}
+	object, err := os.ReadFile(out)
+	if err != nil {
+		return nil, err
+	}
+	return link(module, object)
 }
 
 // buildText builds the modules that are written as text.

@@ -12,6 +12,7 @@ import (
 
 // condition is what a value is asked for.
 type condition struct {
+	op      string // "": text
 	path    jsonscan.Path
 	compare func(field, value []byte) bool // field as it stands in the JSON text
 	value   []byte
@@ -62,7 +63,7 @@ func parse(config millrun.Config) (c condition, err error) {
 	if !hasOp {
 		op = "eq"
 	}
-	c.value = []byte(value)
+	c.op, c.value = op, []byte(value)
 	c.compare, err = comparison(op, value, hasValue)
 	return c, err
 }

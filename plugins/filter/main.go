@@ -13,14 +13,15 @@ import (
 )
 
 func init() {
-	var c condition
+	var s *scanner
 	filter.Register(filter.Module{
-		Wants: millrun.Value,
-		Configure: func(config millrun.Config) (err error) {
-			c, err = parse(config)
+		Wants: millrun.Raw,
+		Configure: func(config millrun.Config) error {
+			c, err := parse(config)
+			s = newScanner(&c)
 			return err
 		},
-		Keep: func(r *millrun.Record) bool { return c.holds(r.Value) },
+		Batch: func(section []byte, n int, bits []byte) error { return s.scan(section, n, bits) },
 	})
 }
 

@@ -48,7 +48,9 @@ static const millrun_bytes MILLRUN_NULL = {0, 0};
 
 #define MILLRUN_SLACK 64
 #define MILLRUN__IN static inline __attribute__((always_inline, unused))
+#ifndef MILLRUN__OUT
 #define MILLRUN__OUT static __attribute__((noinline, unused))
+#endif
 #define MILLRUN__LIKELY(x) __builtin_expect(!!(x), 1)
 #define MILLRUN__RARE(x) __builtin_expect(!!(x), 0)
 
@@ -244,6 +246,10 @@ enum { MILLRUN_JSON_DEPTH = 1000 }; /* deeper text is taken for no JSON */
 typedef struct {
 	uint64_t objects[MILLRUN_JSON_DEPTH / 64 + 1];
 	int32_t index[MILLRUN_JSON_DEPTH + 1];
+	/* What changes rarely is kept out of the loop's variables, which cost something at each of its turns. */
+	volatile uint32_t on;     /* of the arrays and objects that are open so many, the outermost, lie on the path */
+	volatile uint32_t target; /* the number of the one that is what the path leads to */
+	const uint8_t *volatile start, *volatile found, *volatile found_end;
 } millrun__json;
 
 MILLRUN__IN const uint8_t *millrun__blank(const uint8_t *p, const uint8_t *end) {
@@ -254,20 +260,19 @@ MILLRUN__IN const uint8_t *millrun__blank(const uint8_t *p, const uint8_t *end) 
 
 MILLRUN__IN bool millrun__hex(uint8_t c) { return (uint8_t)(c - '0') <= 9 || (uint8_t)((c | 32) - 'a') <= 5; }
 
-/* millrun__stops has a bit for each of 16 bytes that ends a run of plain characters, and in *quotes for those that are quotes. */
-MILLRUN__IN uint32_t millrun__stops(const uint8_t *p, uint32_t *quotes) {
-	v128_t x = wasm_v128_load(p), quote = wasm_i8x16_eq(x, wasm_u8x16_splat('"'));
-	v128_t other = wasm_v128_or(wasm_i8x16_eq(x, wasm_u8x16_splat('\\')), wasm_u8x16_lt(x, wasm_u8x16_splat(' ')));
-	*quotes = wasm_i8x16_bitmask(quote);
-	return wasm_i8x16_bitmask(wasm_v128_or(quote, other));
+/* millrun__quotes has a bit for each of 16 bytes that is a quote, and in *others for those that are nothing plain either. */
+MILLRUN__IN uint32_t millrun__quotes(const uint8_t *p, uint32_t *others) {
+	v128_t x = wasm_v128_load(p), control = wasm_i8x16_eq(wasm_u8x16_sub_sat(x, wasm_u8x16_splat(0x1f)), wasm_u8x16_splat(0));
+	*others = wasm_i8x16_bitmask(wasm_v128_or(control, wasm_i8x16_eq(x, wasm_u8x16_splat('\\'))));
+	return wasm_i8x16_bitmask(wasm_i8x16_eq(x, wasm_u8x16_splat('"')));
 }
 
 /* millrun__long_string is millrun__string for what has more than 16 bytes, or escapes. */
 MILLRUN__OUT const uint8_t *millrun__long_string(const uint8_t *p, const uint8_t *end, bool *escaped) {
 	for (;;) {
 		if (MILLRUN__RARE(p >= end)) return NULL;
-		uint32_t quotes;
-		uint32_t mask = millrun__stops(p, &quotes) | millrun__stops(p + 16, &quotes) << 16;
+		uint32_t low, high, mask = millrun__quotes(p, &low) | millrun__quotes(p + 16, &high) << 16;
+		mask |= low | high << 16;
 		if (mask == 0) {
 			p += 32;
 			continue;
@@ -293,16 +298,23 @@ MILLRUN__OUT const uint8_t *millrun__long_string(const uint8_t *p, const uint8_t
 /* millrun__string is where the closing quote is of the string whose content begins at p, or NULL. Of short ones it is not known
    whether they end inside of the text. */
 MILLRUN__IN const uint8_t *millrun__string(const uint8_t *p, const uint8_t *end, bool *escaped) {
-	uint32_t quotes, mask = millrun__stops(p, &quotes);
-	if (MILLRUN__LIKELY((mask & -mask & quotes) != 0)) return p + __builtin_ctz(mask);
+	uint32_t others, quotes = millrun__quotes(p, &others);
+	/* Where it ends depends on the quotes alone: what else there is is looked at beside the way on. */
+	if (MILLRUN__LIKELY(((quotes ^ (quotes - 1)) & (others | 1 << 16)) == 0)) return p + __builtin_ctz(quotes);
+	__asm__("" : "+r"(p)); /* it reads them again: kept, they would have to be kept for every string */
 	return millrun__long_string(p, end, escaped);
+}
+
+/* millrun__digit_mask has a bit for each of 16 bytes that is a digit. */
+MILLRUN__IN uint32_t millrun__digit_mask(const uint8_t *p) {
+	v128_t x = wasm_i8x16_sub(wasm_v128_load(p), wasm_u8x16_splat('0'));
+	return wasm_i8x16_bitmask(wasm_i8x16_eq(wasm_u8x16_sub_sat(x, wasm_u8x16_splat(9)), wasm_u8x16_splat(0)));
 }
 
 /* millrun__digits is where the digits end that begin at p. */
 MILLRUN__IN const uint8_t *millrun__digits(const uint8_t *p, const uint8_t *end) {
 	for (;;) {
-		v128_t x = wasm_i8x16_sub(wasm_v128_load(p), wasm_u8x16_splat('0'));
-		uint32_t mask = wasm_i8x16_bitmask(wasm_i8x16_eq(wasm_u8x16_min(x, wasm_u8x16_splat(9)), x));
+		const uint32_t mask = millrun__digit_mask(p);
 		if (MILLRUN__LIKELY(mask != 0xffff)) {
 			p += __builtin_ctz(~mask);
 			return p < end ? p : end;
@@ -332,14 +344,29 @@ MILLRUN__IN const uint8_t *millrun__number(const uint8_t *p, const uint8_t *end)
 	return p;
 }
 
-/* millrun__bare is where the number or word ends that begins at p, or NULL. What follows the text may be read, so a word may
-   be found there: the caller looks at where it ends. */
-MILLRUN__IN const uint8_t *millrun__bare(const uint8_t *p, const uint8_t *end) {
-	const uint32_t word = millrun__load32(p);
-	if (*p == '-' || (uint8_t)(*p - '0') <= 9) return millrun__number(p, end);
-	if (word == 0x65757274 /* true */ || word == 0x6c6c756e /* null */) return p + 4;
-	if (word == 0x736c6166 /* fals */ && p[4] == 'e') return p + 5;
-	return NULL;
+/* millrun__bare is where the number or word ends that begins at p, or NULL; *next is what lies there. What follows the text
+   may be read, so a word may be found there: the caller looks at where it ends. */
+MILLRUN__IN const uint8_t *millrun__bare(const uint8_t *p, const uint8_t *end, uint32_t *next) {
+	const uint8_t c = (uint8_t)*next;
+	if (MILLRUN__LIKELY((uint8_t)(c - '1') <= 8)) { /* most numbers are whole and short */
+		const uint32_t digits = millrun__digit_mask(p) + 1;
+		if (MILLRUN__LIKELY(digits != 1 << 16)) {
+			const uint8_t *to = p + __builtin_ctz(digits);
+			*next = millrun__load32(to);
+			const uint8_t after = (uint8_t)*next;
+			if (MILLRUN__LIKELY(after != '.' && (after | 32) != 'e')) return to < end ? to : end;
+		}
+	}
+	if (c == '-' || (uint8_t)(c - '0') <= 9) {
+		p = millrun__number(p, end);
+	} else {
+		const uint32_t word = millrun__load32(p);
+		if (word == 0x65757274 /* true */ || word == 0x6c6c756e /* null */) p += 4;
+		else if (word == 0x736c6166 /* fals */ && p[4] == 'e') p += 5;
+		else return NULL;
+	}
+	if (p != NULL) *next = millrun__load32(p);
+	return p;
 }
 
 MILLRUN__IN int32_t millrun__hex4(const uint8_t *p) {
@@ -405,21 +432,20 @@ MILLRUN__IN void millrun__token(const uint8_t **p, uint32_t *next, const uint8_t
    no JSON (RFC 8259; bytes above 127 are not checked). Of a key that an object holds twice the last counts. It may read
    MILLRUN_SLACK bytes behind the text. If unsure is not NULL, a key with escapes on the way sets it and is taken for another. */
 MILLRUN__IN millrun_bytes millrun__lookup(millrun__json *s, millrun_bytes text, millrun_path path, bool *unsure) {
-	const uint8_t *p = text.p, *const end = p + text.n, *start = NULL, *found = NULL, *found_end = NULL;
+	const uint8_t *p = text.p, *const end = p + text.n;
 	uint32_t open = 0;              /* arrays and objects that are open */
-	uint32_t on = 0;                /* of which so many, the outermost, lie on the path */
-	uint32_t target = 0;            /* the number of the one that is what the path leads to */
 	uint64_t objects = 0;           /* a bit for each that is open, the innermost lowest: it is an object */
 	const millrun_step *step = NULL; /* what to look for in the innermost; NULL: it does not lie on the path */
 	bool hit = true;                /* the value at p lies on the path */
 	if (text.n == 0) return MILLRUN_NULL;
+	s->on = 0, s->target = 0, s->found = NULL;
 	uint32_t next = millrun__load32(p); /* what lies at p: each turn looks at two bytes of it at most before it is read anew */
 	millrun__token(&p, &next, end);
 	for (;;) {
 		if (MILLRUN__RARE(p >= end)) return MILLRUN_NULL;
 		const uint8_t c = (uint8_t)next;
 		bool final = false, escaped = false;
-		if (MILLRUN__RARE(hit) && open == path.n) final = true, start = p;
+		if (MILLRUN__RARE(hit) && open == path.n) final = true, s->start = p;
 		if (c == '"') {
 			p = millrun__string(p + 1, end, &escaped);
 			if (MILLRUN__RARE(p == NULL)) return MILLRUN_NULL;
@@ -435,36 +461,38 @@ MILLRUN__IN millrun_bytes millrun__lookup(millrun__json *s, millrun_bytes text, 
 				open++;
 				objects = objects << 1 | (c == '{');
 				step = NULL;
-				if (final) target = open;
-				else if (hit) step = &path.steps[on], on = open, s->index[open] = 0;
+				if (final) s->target = open;
+				else if (hit) step = &path.steps[open - 1], s->on = open, s->index[open] = 0;
 				if (c == '{') goto key;
 				hit = step != NULL && step->index == 0;
 				continue;
 			}
 		} else {
-			p = millrun__bare(p, end);
+			p = millrun__bare(p, end, &next);
 			if (MILLRUN__RARE(p == NULL)) return MILLRUN_NULL;
-			next = millrun__load32(p);
 		}
-		if (MILLRUN__RARE(final)) found = start, found_end = p;
-		for (;;) { /* after a value */
+		if (MILLRUN__RARE(final)) s->found = s->start, s->found_end = p;
+	after:
+		if (MILLRUN__LIKELY(open > 0 && (uint8_t)next == ',')) goto comma; /* not through the loop: that is metered */
+		for (;;) {
 			if (MILLRUN__RARE(open == 0)) {
 				if (p < end) p = millrun__blank(p, end);
-				if (p != end || found == NULL) return MILLRUN_NULL;
-				return (millrun_bytes){found, (uint32_t)(found_end - found)};
+				if (p != end || s->found == NULL) return MILLRUN_NULL;
+				return (millrun_bytes){s->found, (uint32_t)(s->found_end - s->found)};
 			}
 			if (MILLRUN__RARE(p >= end)) return MILLRUN_NULL;
 			millrun__token(&p, &next, end);
-			if (MILLRUN__LIKELY((uint8_t)next == ',')) break;
+			if ((uint8_t)next == ',') break;
 			if (MILLRUN__RARE((uint8_t)next != (objects & 1 ? '}' : ']'))) return MILLRUN_NULL;
 			next = millrun__load32(++p);
-			if (open == target) found = start, found_end = p, target = 0;
-			if (on == open) on--;
+			if (open == s->target) s->found = s->start, s->found_end = p, s->target = 0;
+			if (step != NULL) s->on = open - 1;
 			open--;
 			objects >>= 1;
 			if (MILLRUN__RARE((open & 63) == 0)) objects = s->objects[open >> 6];
-			step = on == open && open > 0 ? &path.steps[open - 1] : NULL;
+			step = open > 0 && s->on == open ? &path.steps[open - 1] : NULL;
 		}
+	comma:
 		p++, next >>= 8;
 		millrun__token(&p, &next, end);
 		if (MILLRUN__RARE((objects & 1) == 0)) {
@@ -472,23 +500,59 @@ MILLRUN__IN millrun_bytes millrun__lookup(millrun__json *s, millrun_bytes text, 
 			continue;
 		}
 	key:
-		if (MILLRUN__RARE((uint8_t)next != '"')) return MILLRUN_NULL;
-		const uint8_t *name = p + 1;
-		escaped = false;
-		p = millrun__string(name, end, &escaped);
-		if (MILLRUN__RARE(p == NULL)) return MILLRUN_NULL;
-		const uint32_t size = (uint32_t)(p - name);
-		next = millrun__load32(p++) >> 8;
-		millrun__token(&p, &next, end);
-		if (MILLRUN__RARE((uint8_t)next != ':')) return MILLRUN_NULL;
-		p++, next >>= 8;
-		millrun__token(&p, &next, end);
-		hit = false;
-		if (step == NULL) continue;
-		if (MILLRUN__LIKELY(!escaped)) hit = size == step->key.n && millrun__same(name, step->key.p, size);
-		else if (unsure != NULL) *unsure = true;
-		else hit = millrun__escaped_key(name, size, step->key);
-		if (hit) found = NULL;
+		/* Keys with short strings after them are taken several in one turn: each turn is metered, and keeps its state in memory. */
+#pragma clang loop unroll(full)
+		for (int turn = 0; turn < 4; turn++) {
+			if (MILLRUN__RARE((uint8_t)next != '"' || p >= end)) return MILLRUN_NULL;
+			const uint8_t *name = p + 1;
+			escaped = false;
+			p = millrun__string(name, end, &escaped);
+			if (MILLRUN__RARE(p == NULL)) return MILLRUN_NULL;
+			const uint32_t size = (uint32_t)(p - name);
+			next = millrun__load32(p++) >> 8;
+			millrun__token(&p, &next, end);
+			if (MILLRUN__RARE((uint8_t)next != ':')) return MILLRUN_NULL;
+			p++, next >>= 8;
+			millrun__token(&p, &next, end);
+			hit = false;
+			if (step != NULL) {
+				if (MILLRUN__LIKELY(!escaped)) hit = size == step->key.n && millrun__same(name, step->key.p, size);
+				else if (unsure != NULL) *unsure = true;
+				else hit = millrun__escaped_key(name, size, step->key);
+				if (MILLRUN__RARE(hit)) {
+					s->found = NULL;
+					break;
+				}
+			}
+			if (turn == 3) break;
+			if ((uint8_t)next == '"') {
+				uint32_t others, quotes = millrun__quotes(p + 1, &others);
+				if (((quotes ^ (quotes - 1)) & (others | 1 << 16)) != 0) break;
+				const uint8_t *to = p + 1 + __builtin_ctz(quotes);
+				next = millrun__load32(to);
+				if ((next & 0xffffff) != ('"' | ',' << 8 | '"' << 16)) {
+					p = to + 1, next >>= 8;
+					goto after;
+				}
+				p = to + 2, next >>= 16;
+			} else if ((uint8_t)((uint8_t)next - '1') <= 8) {
+				const uint8_t *to = p + __builtin_ctz(millrun__digit_mask(p) + 1);
+				next = millrun__load32(to);
+				if ((uint8_t)next == '.') {
+					const uint32_t part = millrun__digit_mask(to + 1) + 1;
+					if ((part & 1) != 0) return MILLRUN_NULL; /* no digit behind the point */
+					to += 1 + __builtin_ctz(part);
+					next = millrun__load32(to);
+				}
+				if ((next & 0xffff) != (',' | '"' << 8)) {
+					next = millrun__load32(p);
+					break;
+				}
+				p = to + 1, next >>= 8;
+			} else {
+				break;
+			}
+		}
 	}
 }
 

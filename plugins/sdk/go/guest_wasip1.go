@@ -26,8 +26,11 @@ func wasmMarker() {}
 
 //go:wasmexport millrun_alloc
 func wasmAlloc(n uint32) unsafe.Pointer {
-	const alignedFrom = 1024 // Go aligns this and larger to 16 bytes and more
-	input = make([]byte, max(n, alignedFrom))
+	const (
+		alignedFrom = 1024 // Go aligns this and larger to 16 bytes and more
+		slack       = 64   // may be read by code that loads many bytes at once
+	)
+	input = make([]byte, max(uint64(n)+slack, alignedFrom))
 	return unsafe.Pointer(unsafe.SliceData(input))
 }
 

@@ -6,8 +6,10 @@ import "github.com/millrun/millrun/plugins/sdk/go/internal/le"
 // not asked for is not copied. The zero value asks for all.
 type Wants uint32
 
-// The columns.
+// The columns. Raw is for filters with a Batch function, and alone: the records as
+// they stand in a batch, nothing copied (spec/wasm-abi.md, section 4).
 const (
+	Raw       Wants = 1
 	Key       Wants = 2
 	Value     Wants = 4
 	Headers   Wants = 8
