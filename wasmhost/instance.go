@@ -258,6 +258,7 @@ func (i *Instance) do(ctx context.Context, filter bool, call abi.Call, in []byte
 		err = i.invoke(ctx, i.program.timeout, name, i.run)
 	}
 	i.head = nil
+	i.out.endCall()
 	if err != nil {
 		return i.dead(err)
 	}
@@ -307,6 +308,7 @@ func (i *Instance) Close(ctx context.Context) error {
 	}
 	defer i.state.Store(closed)
 	i.out.flush()
+	i.out.tellDropped()
 	if i.pull != nil {
 		i.pull.end()
 	}

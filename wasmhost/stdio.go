@@ -24,7 +24,8 @@ type output struct {
 	started bool
 	tokens  float64 // lines that may pass now
 	filled  time.Time
-	dropped int // lines since the last one that passed
+	dropped int       // lines that nobody was told of yet
+	told    time.Time // when it was last told at the end of a call
 }
 
 // begin forgets what was said in the call before.
@@ -92,11 +93,26 @@ func (o *output) message(level int, b []byte) {
 		o.dropped++
 		return
 	}
+	o.tellDropped()
+	o.emit(level, line)
+}
+
+// endCall tells how many lines were dropped even if no other follows: once a second at most, beyond what is allowed.
+func (o *output) endCall() {
+	if o.dropped == 0 {
+		return
+	}
+	if now := o.now(); now.Sub(o.told) >= time.Second {
+		o.tellDropped()
+		o.told = now
+	}
+}
+
+func (o *output) tellDropped() {
 	if o.dropped > 0 {
 		o.emit(abi.LevelWarn, fmt.Sprintf("%d lines were dropped: more than %d a second", o.dropped, logPerSecond))
 		o.dropped = 0
 	}
-	o.emit(level, line)
 }
 
 func (o *output) emit(level int, line string) {

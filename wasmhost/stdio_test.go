@@ -31,15 +31,27 @@ func TestAFloodOfLinesIsHeldToARateAndCounted(t *testing.T) {
 	if _, err := i.Filter(context.Background(), abi.Call{}, []byte{0}, 1); err != nil {
 		t.Fatal(err)
 	}
-	if len(lines) != logBurst || lines[0] != "info drip" {
-		t.Fatalf("%d lines, the first %q", len(lines), lines[0])
+	told := fmt.Sprintf("warn %d lines were dropped: more than %d a second", 100_000-logBurst, logPerSecond)
+	if len(lines) != logBurst+1 || lines[0] != "info drip" || lines[logBurst] != told {
+		t.Fatalf("%d lines, the first %q, the last %q", len(lines), lines[0], lines[len(lines)-1])
+	}
+	if _, err := i.Filter(context.Background(), abi.Call{}, []byte{0}, 1); err != nil || len(lines) != logBurst+1 {
+		t.Fatalf("%d lines after another flood at once, %v", len(lines), err)
 	}
 	now = now.Add(time.Second)
 	if _, err := i.Filter(context.Background(), abi.Call{}, []byte{0}, 1); err != nil {
 		t.Fatal(err)
 	}
-	if len(lines) != logBurst+logPerSecond+1 || lines[logBurst] != fmt.Sprintf("warn %d lines were dropped: more than %d a second", 100_000-logBurst, logPerSecond) {
-		t.Errorf("%d lines after a second, then %q", len(lines), lines[logBurst])
+	again := fmt.Sprintf("warn 100000 lines were dropped: more than %d a second", logPerSecond)
+	rest := fmt.Sprintf("warn %d lines were dropped: more than %d a second", 100_000-logPerSecond, logPerSecond)
+	if len(lines) != logBurst+logPerSecond+3 || lines[logBurst+1] != again || lines[len(lines)-1] != rest {
+		t.Errorf("%d lines after a second, among them %q, the last %q", len(lines), lines[logBurst+1], lines[len(lines)-1])
+	}
+	if _, err := i.Filter(context.Background(), abi.Call{}, []byte{0}, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := i.Close(context.Background()); err != nil || lines[len(lines)-1] != again {
+		t.Errorf("at the end %q, %v", lines[len(lines)-1], err)
 	}
 }
 

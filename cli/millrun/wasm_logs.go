@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -74,7 +75,8 @@ func printLogs(c *cli.Context, topic, name string, w io.Writer) error {
 			return err
 		}
 		line := logLine(r)
-		_, err := fmt.Fprintf(w, "%s %-5s [%d] %s\n", line.Time.UTC().Format("2006-01-02T15:04:05.000Z"), line.Level, line.Partition, printable(line.Message))
+		_, err := fmt.Fprintf(w, "%s %-5s [%d] %s\n", line.Time.UTC().Format("2006-01-02T15:04:05.000Z"), line.Level, line.Partition,
+			strings.ReplaceAll(printable(line.Message), "\n", "\n    ")) // so that no guest writes lines of its own
 		return err
 	}
 	opts := []kgo.Opt{kgo.KeepControlRecords(), kgo.FetchMaxWait(250 * time.Millisecond)}

@@ -31,9 +31,10 @@ type LogLine struct {
 const (
 	maxLogLineBytes   = 8 << 10
 	maxLogLinesQueued = 4096 // of all deployments
-	logBurst          = 1000 // lines of one deployment at once
+	logBurst          = 2000 // lines of one deployment at once: more than the host takes from one instance, with what it says of that
 	logLinesPerSecond = 200  // of one deployment after that
 	logFlushInterval  = 50 * time.Millisecond
+	logNoticeInterval = time.Second // between two notices of what was dropped
 	logRetentionMs    = "86400000"
 )
 
@@ -67,7 +68,9 @@ type guestLogs struct {
 type bucket struct {
 	tokens  float64
 	filled  time.Time
-	dropped int
+	dropped int       // lines that nobody was told of yet
+	topic   string    // of the last of them
+	told    time.Time // when somebody was told last
 }
 
 func newGuestLogs(node meta.NodeID, caller Caller, sink Sink, logger *slog.Logger) *guestLogs {
@@ -106,17 +109,12 @@ func (g *guestLogs) add(topic, deployment string, partition int32, level int, ms
 	b.filled = now
 	if b.tokens < 1 || len(g.queue) >= maxLogLinesQueued {
 		b.dropped++
-		return
-	}
-	b.tokens--
-	queue := func(level int, msg string) {
+		b.topic = topic
+	} else {
+		b.tokens--
+		g.tellDropped(deployment, b, now)
 		g.queue = append(g.queue, guestLine{LogLine{now, deployment, partition, abi.LevelName(level), msg}, topic, level})
 	}
-	if b.dropped > 0 {
-		queue(abi.LevelWarn, fmt.Sprintf("%d lines were dropped: too many at once", b.dropped))
-		b.dropped = 0
-	}
-	queue(level, msg)
 	if !g.started {
 		g.started = true
 		go g.run()
@@ -127,19 +125,34 @@ func (g *guestLogs) add(topic, deployment string, partition int32, level int, ms
 	}
 }
 
+// tellDropped queues how many lines were dropped, if any were. The caller holds mu.
+func (g *guestLogs) tellDropped(deployment string, b *bucket, now time.Time) {
+	if b.dropped == 0 {
+		return
+	}
+	msg := fmt.Sprintf("%d lines were dropped: too many at once", b.dropped)
+	g.queue = append(g.queue, guestLine{LogLine{now, deployment, noPartition, abi.LevelName(abi.LevelWarn), msg}, b.topic, abi.LevelWarn})
+	b.dropped, b.told = 0, now
+}
+
 // run writes what is queued until close. It is started by the first line: most modules never log.
 func (g *guestLogs) run() {
 	defer close(g.done)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	created := make(map[string]bool)
+	var later <-chan time.Time
 	for stopping := false; !stopping; {
 		select {
 		case <-g.wake:
+		case <-later:
 		case <-g.stop:
 			stopping = true
 		}
-		lines := g.take()
+		lines, untold := g.take(stopping)
+		if later = nil; untold {
+			later = time.After(logNoticeInterval)
+		}
 		if len(lines) == 0 {
 			continue
 		}
@@ -153,12 +166,20 @@ func (g *guestLogs) run() {
 	}
 }
 
-func (g *guestLogs) take() []guestLine {
+// take returns what is queued, with notices of what was dropped where the last one is a while ago, or all of them; untold
+// says that some are left.
+func (g *guestLogs) take(all bool) (lines []guestLine, untold bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	lines := g.queue
-	g.queue = nil
-	return lines
+	now := g.now()
+	for deployment, b := range g.buckets {
+		if all || now.Sub(b.told) >= logNoticeInterval {
+			g.tellDropped(deployment, b, now)
+		}
+		untold = untold || b.dropped > 0
+	}
+	lines, g.queue = g.queue, nil
+	return lines, untold
 }
 
 // write appends lines, having created their topics if that has not been done.
