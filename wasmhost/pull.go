@@ -23,13 +23,13 @@ type pull struct {
 	err  error                   // what the runtime said when it ended; nil: it returned
 
 	header  abi.BatchHeader
-	largest int             // payload of a record in this call
-	rows    abi.InputReader // what the guest has not read yet
-	left    int             // how many
-	source  uint32          // index of the record it has read last, or 0
-	active  bool            // there is a batch
-	out     []byte          // output rows of this call; its memory is kept
-	most    int             // bytes of out
+	largest int    // payload of a record in this call
+	rows    []byte // what the guest has not read yet
+	left    int    // how many
+	source  uint32 // index of the record it has read last, or 0
+	active  bool   // there is a batch
+	out     []byte // output rows of this call; its memory is kept
+	most    int    // bytes of out
 }
 
 // keptOutput bounds the memory for output rows that is kept from call to call.
@@ -94,7 +94,7 @@ func (i *Instance) pulled(ctx context.Context, call abi.Call, in []byte, n int) 
 		p.most = abi.OutputCap(len(in))
 	}
 	err := i.resume(ctx, p, false)
-	i.head, p.rows = nil, abi.InputReader{}
+	i.head, p.rows = nil, nil
 	if err != nil {
 		return nil, i.dead(err)
 	}
@@ -103,7 +103,7 @@ func (i *Instance) pulled(ctx context.Context, call abi.Call, in []byte, n int) 
 
 // load makes a batch of rows.
 func (p *pull) load(call abi.Call, in []byte, n int) error {
-	p.rows, p.left, p.source, p.largest, p.active = abi.NewInputReader(in), n, 0, 0, true
+	p.rows, p.left, p.source, p.largest, p.active = in, n, 0, 0, true
 	if p.out = p.out[:0]; cap(p.out) > keptOutput {
 		p.out = nil
 	}
@@ -111,18 +111,19 @@ func (p *pull) load(call abi.Call, in []byte, n int) error {
 	h := abi.BatchHeader{
 		RecordCount: int32(n), PartitionLeaderEpoch: none, ProducerID: none, ProducerEpoch: none, BaseSequence: none,
 	}
-	var row abi.InputRow
 	for k := range n {
-		if ok, err := p.rows.Next(&row); err != nil || !ok {
+		row, ok := abi.ReadRowHead(in)
+		if !ok {
 			return fmt.Errorf("%d rows are given, row %d: %w", n, k, abi.ErrInput)
 		}
+		in = in[row.Size:]
 		offset := call.BaseOffset + int64(row.OffsetDelta)
 		if k == 0 {
 			h.BaseOffset, h.BaseTimestamp, h.MaxTimestamp = offset, row.Timestamp, row.Timestamp
 		}
 		h.LastOffsetDelta, h.MaxTimestamp = int32(offset-h.BaseOffset), max(h.MaxTimestamp, row.Timestamp)
-		p.largest = max(p.largest, abi.PayloadSize(&row))
+		p.largest = max(p.largest, row.Payload)
 	}
-	p.header, p.rows = h, abi.NewInputReader(in)
+	p.header = h
 	return nil
 }

@@ -1,6 +1,7 @@
 package wasmhost
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"github.com/tetratelabs/wazero/api"
@@ -34,12 +35,18 @@ func redpandaFuncs() []hostFunc {
 
 func answer(stack []uint64, code int32) { stack[0] = uint64(uint32(code)) }
 
-// put writes n bytes of v at a guest's pointer; outside of memory stops the guest.
+// put writes the lower n (1, 2, 4 or 8) bytes of v at a guest's pointer; outside of memory stops the guest.
 func put(mem api.Memory, what string, p, v uint64, n int) {
-	b := view(mem, what, p, uint64(n))
-	for k := range b {
-		b[k] = byte(v)
-		v >>= 8
+	b, le := view(mem, what, p, uint64(n)), binary.LittleEndian
+	switch n {
+	case 1:
+		b[0] = byte(v)
+	case 2:
+		le.PutUint16(b, uint16(v))
+	case 4:
+		le.PutUint32(b, uint32(v))
+	case 8:
+		le.PutUint64(b, v)
 	}
 }
 
@@ -79,24 +86,22 @@ func readNextRecord(i *Instance, mem api.Memory, stack []uint64) {
 		answer(stack, abi.NoActiveTransform)
 		return
 	}
-	rest := p.rows
-	var row abi.InputRow
-	if ok, err := rest.Next(&row); err != nil || !ok { // load has read it before
+	row, ok := abi.ReadRowHead(p.rows)
+	if !ok { // load has read it before
 		panic(&guestPanic{Trap, fmt.Sprintf("%s: %v", abi.ReadNextRecord, abi.ErrInput)})
 	}
-	size := abi.PayloadSize(&row)
-	if size > len(buf) {
+	if row.Payload > len(buf) {
 		answer(stack, abi.InvalidBuffer)
 		return
 	}
-	i.allowance.handle(size)
+	i.allowance.handle(row.Payload)
 	put(mem, abi.ReadNextRecord, stack[0], 0, 1) // attributes: records have none
 	put(mem, abi.ReadNextRecord, stack[1], uint64(row.Timestamp), 8)
 	put(mem, abi.ReadNextRecord, stack[2], uint64(i.where.BaseOffset+int64(row.OffsetDelta)), 8)
-	abi.AppendPayload(buf[:0], &row)
+	abi.AppendPayload(buf[:0], p.rows[:row.Size])
 	p.source = uint32(int(p.header.RecordCount) - p.left)
-	p.rows, p.left, i.time.real = rest, p.left-1, row.Timestamp
-	answer(stack, int32(size))
+	p.rows, p.left, i.time.real = p.rows[row.Size:], p.left-1, row.Timestamp
+	answer(stack, int32(row.Payload))
 }
 
 // writeRecord appends a record to the first output.

@@ -13,30 +13,69 @@ import (
 //
 // Varints are zigzag, as Kafka's and as Go's encoding/binary writes them.
 
-// PayloadSize is how many bytes AppendPayload appends for r.
-func PayloadSize(r *InputRow) int {
-	size := sizedLen(r.Key) + sizedLen(r.Value)
-	if len(r.Headers) == 0 {
-		return size + 1
+// RowHead is what there is to know of an input row before its payload is made.
+type RowHead struct {
+	Timestamp   int64
+	OffsetDelta uint32
+	Size        int // bytes of the row
+	Payload     int // bytes that AppendPayload appends for it
+}
+
+// ReadRowHead reads the first of rows, which must have all columns. It reports
+// whether there is one that is well formed to its last byte.
+func ReadRowHead(rows []byte) (h RowHead, ok bool) {
+	if len(rows) < inputHead {
+		return h, false
 	}
-	size += varintLen(int64(r.Headers.Len()))
-	for k, v := range r.Headers.All {
-		size += varintLen(int64(len(k))) + len(k) + sizedLen(v)
+	le := binary.LittleEndian
+	keyLen, valueLen, headersLen := int32(le.Uint32(rows[8:])), int32(le.Uint32(rows[12:])), int32(le.Uint32(rows[16:]))
+	if keyLen < lenNull || valueLen < lenNull || headersLen < 4 {
+		return h, false
+	}
+	key, value := int(max(keyLen, 0)), int(max(valueLen, 0))
+	headersAt := inputHead + key + value
+	size := headersAt + int(headersLen)
+	if size > len(rows) {
+		return h, false
+	}
+	payload := varintLen(int64(keyLen)) + key + varintLen(int64(valueLen)) + value + 1
+	if headers := rows[headersAt:size]; headersLen > 4 || le.Uint32(headers) != 0 {
+		if !checkHeaders(headers) {
+			return h, false
+		}
+		payload += headersSize(headers) - 1
+	}
+	return RowHead{int64(le.Uint64(rows)), le.Uint32(rows[20:]), size, payload}, true
+}
+
+// headersSize is how many bytes headers have in a payload, their count included.
+func headersSize(headers Headers) int {
+	size := varintLen(int64(headers.Len()))
+	for k, v := range headers.All {
+		size += varintLen(int64(len(k))) + len(k) + varintLen(int64(fieldLen(v))) + len(v)
 	}
 	return size
 }
 
-// AppendPayload appends r's key, value and headers.
-func AppendPayload(dst []byte, r *InputRow) []byte {
-	dst = appendSized(dst, r.Key)
-	dst = appendSized(dst, r.Value)
-	if len(r.Headers) == 0 {
+// AppendPayload appends key, value and headers of a row that ReadRowHead has read.
+func AppendPayload(dst, row []byte) []byte {
+	le := binary.LittleEndian
+	at := inputHead
+	for _, n := range [...]int32{int32(le.Uint32(row[8:])), int32(le.Uint32(row[12:]))} {
+		dst = binary.AppendVarint(dst, int64(n))
+		if n > 0 {
+			dst = append(dst, row[at:at+int(n)]...)
+			at += int(n)
+		}
+	}
+	headers := Headers(row[at:])
+	if headers.Len() == 0 {
 		return append(dst, 0)
 	}
-	dst = binary.AppendVarint(dst, int64(r.Headers.Len()))
-	for k, v := range r.Headers.All {
+	dst = binary.AppendVarint(dst, int64(headers.Len()))
+	for k, v := range headers.All {
 		dst = append(binary.AppendVarint(dst, int64(len(k))), k...)
-		dst = appendSized(dst, v)
+		dst = append(binary.AppendVarint(dst, int64(fieldLen(v))), v...)
 	}
 	return dst
 }
@@ -47,12 +86,6 @@ func varintLen(n int64) int {
 		size++
 	}
 	return size
-}
-
-func sizedLen(b []byte) int { return varintLen(int64(fieldLen(b))) + len(b) }
-
-func appendSized(dst, b []byte) []byte {
-	return append(binary.AppendVarint(dst, int64(fieldLen(b))), b...)
 }
 
 // AppendPayloadRow appends what a payload says as an output row, with the input's

@@ -13,20 +13,24 @@ import (
 var goldenPayload = []byte("\x04k1\x0ahello\x02\x0atrace\x02\x7f")
 
 func TestTheVectorHoldsTwoPayloads(t *testing.T) {
-	tombstone := InputRow{}
-	if want := AppendPayload(slices.Clone(goldenPayload), &tombstone); !bytes.Equal(vector(t, "redpanda-payload"), want) {
+	tombstone := payloadOf(t, AppendInputRow(nil, WantRows, 0, 0, nil, nil, []Header(nil)))
+	if want := append(slices.Clone(goldenPayload), tombstone...); !bytes.Equal(vector(t, "redpanda-payload"), want) {
 		t.Errorf("got %x", want)
 	}
 }
 
-func firstRow(t testing.TB, rows []byte) InputRow {
+// payloadOf is the payload of the first row.
+func payloadOf(t testing.TB, rows []byte) []byte {
 	t.Helper()
-	in := NewInputReader(rows)
-	var r InputRow
-	if ok, err := in.Next(&r); !ok || err != nil {
-		t.Fatal(err)
+	h, ok := ReadRowHead(rows)
+	if !ok {
+		t.Fatalf("%x is no row", rows)
 	}
-	return r
+	payload := AppendPayload([]byte("-"), rows[:h.Size])[1:]
+	if len(payload) != h.Payload {
+		t.Fatalf("%d bytes, the head says %d", len(payload), h.Payload)
+	}
+	return payload
 }
 
 func TestAPayloadIsTheTailOfAStoredRecord(t *testing.T) {
@@ -40,10 +44,22 @@ func TestAPayloadIsTheTailOfAStoredRecord(t *testing.T) {
 		{[]byte{}, []byte{}, nil, "\x00\x00\x00"},
 		{nil, bytes.Repeat([]byte("v"), 100), nil, "\x01\xc8\x01" + strings.Repeat("v", 100) + "\x00"},
 	} {
-		r := firstRow(t, AppendInputRow(nil, WantRows, 0, 0, c.key, c.value, c.headers))
-		got := AppendPayload([]byte("-"), &r)
-		if string(got) != "-"+c.want || PayloadSize(&r) != len(c.want) {
-			t.Errorf("%q, %q, %v: %q of %d bytes", c.key, c.value, c.headers, got, PayloadSize(&r))
+		row := AppendInputRow(nil, WantRows, 7, 9, c.key, c.value, c.headers)
+		if got := payloadOf(t, append(row, "another"...)); string(got) != c.want {
+			t.Errorf("%q, %q, %v: %q", c.key, c.value, c.headers, got)
+		}
+		if h, _ := ReadRowHead(row); h.Timestamp != 7 || h.OffsetDelta != 9 || h.Size != len(row) {
+			t.Errorf("%+v of %d bytes", h, len(row))
+		}
+		for n := range row {
+			if _, ok := ReadRowHead(row[:n]); ok {
+				t.Errorf("%d of %d bytes are a row", n, len(row))
+			}
+		}
+	}
+	for _, wants := range []Wants{WantKey, WantValue, WantHeaders, WantKey | WantValue} {
+		if _, ok := ReadRowHead(AppendInputRow(nil, wants, 0, 0, nil, nil, []Header(nil))); ok {
+			t.Errorf("a row with %v is taken", wants)
 		}
 	}
 }
@@ -127,16 +143,46 @@ func FuzzPayload(f *testing.F) {
 		if ok, err := out.Next(&r); !ok || err != nil {
 			t.Fatalf("no row: %v", err)
 		}
-		in := InputRow{Key: r.Key, Value: r.Value, Headers: r.Headers}
-		again := AppendPayload(nil, &in)
-		if len(again) != PayloadSize(&in) {
-			t.Fatalf("%d bytes, PayloadSize says %d", len(again), PayloadSize(&in))
+		var headers []Header
+		for k, v := range r.Headers.All {
+			headers = append(headers, Header{string(k), v})
 		}
+		again := payloadOf(t, AppendInputRow(nil, WantRows, 0, 0, r.Key, r.Value, headers))
 		if back, ok := AppendPayloadRow(nil, again, 0, 0); !ok || !bytes.Equal(back, rows) {
 			t.Fatalf("%q became %q", payload, again)
 		}
 		if ok, err := out.Next(&r); ok || err != nil {
 			t.Fatalf("a second row: %v", err)
+		}
+	})
+}
+
+// FuzzRowHead: what is taken as a row is one to the reader that guests' SDKs are tested with, and its payload says the same.
+func FuzzRowHead(f *testing.F) {
+	f.Add(goldenInput(WantRows))
+	f.Add(AppendInputRow(nil, WantRows, -1, 1, nil, []byte{}, []Header{{"", nil}}))
+	f.Fuzz(func(t *testing.T, rows []byte) {
+		h, ok := ReadRowHead(rows)
+		if !ok {
+			return
+		}
+		payload := AppendPayload(nil, rows[:h.Size])
+		if len(payload) != h.Payload {
+			t.Fatalf("%d bytes, the head says %d", len(payload), h.Payload)
+		}
+		reader := NewInputReader(rows[:h.Size])
+		var r InputRow
+		if ok, err := reader.Next(&r); !ok || err != nil || r.Timestamp != h.Timestamp || r.OffsetDelta != h.OffsetDelta {
+			t.Fatalf("%+v: %v", r, err)
+		}
+		made, ok := AppendPayloadRow(nil, payload, 0, 0)
+		if !ok {
+			t.Fatalf("%x is no payload", payload)
+		}
+		out := NewOutputReader(made, 1, 1)
+		var back OutputRow
+		if ok, err := out.Next(&back); !ok || err != nil || !reflect.DeepEqual(back.Key, r.Key) || !reflect.DeepEqual(back.Value, r.Value) || back.Headers.Len() != r.Headers.Len() {
+			t.Fatalf("%+v became %+v: %v", r, back, err)
 		}
 	})
 }
