@@ -162,7 +162,7 @@ func TestHostileGuestsOfRedpandasABIFailByKind(t *testing.T) {
 		want string
 	}{
 		{"pull-spin", Timeout, "did not return within 20ms"},
-		{"pull-exit", Exit, "exit code 7"},
+		{"pull-exit", Exit, "exit code 7: it is enough"},
 		{"pull-bomb", BadOutput, "wrote more than the 10"},
 		{"pull-lying-buffer", Trap, "read_next_record got a pointer outside of memory: 100 bytes at 0x10fff4"},
 		{"pull-lying-header", Trap, "read_batch_header got a pointer outside of memory: 4 bytes at 0x10fffe"},

@@ -1,10 +1,11 @@
-;; Ends itself with code 7 at its second record, by Redpanda's ABI.
+;; Ends itself with code 7 at its second record, and says so, by Redpanda's ABI.
 (module
   (import "redpanda_transform" "check_abi_version_1" (func $version))
   (import "redpanda_transform" "read_batch_header"
     (func $header (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
   (import "redpanda_transform" "read_next_record" (func $read (param i32 i32 i32 i32 i32) (result i32)))
   (import "redpanda_transform" "write_record" (func $write (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $say (param i32 i32 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
   (memory (export "memory") 17)
   (func $batch (result i32)
@@ -12,10 +13,13 @@
                   (i32.const 14) (i32.const 6) (i32.const 4) (i32.const 0)))
   (func $next (result i32)
     (call $read (i32.const 76) (i32.const 68) (i32.const 60) (i32.const 1024) (i32.const 1048576)))
+  (data (i32.const 200) "it is enough\n")
+  (data (i32.const 216) "\c8\00\00\00\0d\00\00\00")
   (func (export "_start")
     (drop (call $batch))
     (drop (call $next))
     (drop (call $write (i32.const 1024) (i32.const 3)))
     (drop (call $next))
+    (drop (call $say (i32.const 2) (i32.const 216) (i32.const 1) (i32.const 224)))
     (call $exit (i32.const 7)))
 )
