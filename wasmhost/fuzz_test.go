@@ -9,7 +9,7 @@ import (
 // FuzzCompile: what passes the check reaches the compiler, which must take it or
 // refuse it, and do either in the time of one guest.
 func FuzzCompile(f *testing.F) {
-	for _, name := range []string{"pass", "trap-hundredth", "flood", "hog", "abort", "spin-start", "bad-rows"} {
+	for _, name := range []string{"pass", "trap-hundredth", "flood", "hog", "abort", "spin-start", "bad-rows", "pull-codes"} {
 		f.Add(guest(f, name))
 	}
 	host := New(Config{}) // without a folder that would fill up
