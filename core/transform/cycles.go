@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -23,9 +24,9 @@ func checkCycle(img *meta.Image, deployment *meta.Deployment) error {
 	}
 	type step struct {
 		*meta.Deployment
-		path []string // deployments and topics in turn, up to this deployment
+		path []string // what leads to this deployment
 	}
-	queue, seen := []step{{deployment, []string{deployment.Name}}}, map[string]bool{}
+	queue, seen := []step{{deployment, nil}}, map[string]bool{}
 	for len(queue) > 0 {
 		at := queue[0]
 		queue = queue[1:]
@@ -34,9 +35,9 @@ func checkCycle(img *meta.Image, deployment *meta.Deployment) error {
 				if !next.reads.has(topic) {
 					continue
 				}
-				path := append(slices.Clone(at.path), topic, next.Name)
+				path := append(slices.Clone(at.path), fmt.Sprintf("%s writes %s, which %s reads", at.Name, topic, next.Name))
 				if next.Name == deployment.Name {
-					return refuse(ErrInvalid, "what deployment %s writes would come back to it for ever: %s", deployment.Name, strings.Join(path, " -> "))
+					return refuse(ErrInvalid, "what deployment %s writes would come back to it for ever: %s", deployment.Name, strings.Join(path, "; "))
 				}
 				if !seen[next.Name] {
 					seen[next.Name] = true

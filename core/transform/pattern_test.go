@@ -142,13 +142,13 @@ func TestACycleThroughSeveralDeploymentsIsRefused(t *testing.T) {
 	n.deploy(a)
 	b := a
 	b.Name, b.Input, b.Output = "b", []string{"/ou.*/"}, []string{"in"}
-	if got := n.refused("/v1/deployments", b); !strings.HasSuffix(got, ": b -> in -> a -> out -> b") {
+	if got := n.refused("/v1/deployments", b); !strings.HasSuffix(got, ": b writes in, which a reads; a writes out, which b reads") {
 		t.Errorf("%s", got)
 	}
 	b.Output = []string{"end"}
 	n.deploy(b)
 	create := true
-	if got := n.refused("/v1/deployments/a/upgrade", transform.UpgradeSpec{Input: []string{"in", "end"}, CreateOutputs: &create}); !strings.HasSuffix(got, ": a -> out -> b -> end -> a") {
+	if got := n.refused("/v1/deployments/a/upgrade", transform.UpgradeSpec{Input: []string{"in", "end"}, CreateOutputs: &create}); !strings.HasSuffix(got, ": a writes out, which b reads; b writes end, which a reads") {
 		t.Errorf("%s", got)
 	}
 }

@@ -99,11 +99,11 @@ func TestACycleIsRefusedAndNamedWhole(t *testing.T) {
 		d    meta.Deployment
 		want string
 	}{
-		{meta.Deployment{Name: "c", Inputs: []string{"late"}, Outputs: []string{"in"}}, "c -> in -> a -> mid -> b -> late -> c"},
-		{meta.Deployment{Name: "c", Inputs: []string{"dead"}, Outputs: []string{"repaired", "in"}}, "c -> in -> a -> mid -> b -> dead -> c"},
-		{meta.Deployment{Name: "c", Inputs: []string{"/.*/"}, Outputs: []string{"in"}}, "c -> in -> a -> mid -> c"},
-		{meta.Deployment{Name: "c", Inputs: []string{"late"}, Outputs: []string{"ok"}, OnError: OnErrorDLQ, DLQ: "in"}, "c -> in -> a -> mid -> b -> late -> c"},
-		{meta.Deployment{Name: "a", Inputs: []string{"late"}, Outputs: []string{"mid"}}, "a -> mid -> b -> late -> a"},
+		{meta.Deployment{Name: "c", Inputs: []string{"late"}, Outputs: []string{"in"}}, "c writes in, which a reads; a writes mid, which b reads; b writes late, which c reads"},
+		{meta.Deployment{Name: "c", Inputs: []string{"dead"}, Outputs: []string{"repaired", "in"}}, "c writes in, which a reads; a writes mid, which b reads; b writes dead, which c reads"},
+		{meta.Deployment{Name: "c", Inputs: []string{"/.*/"}, Outputs: []string{"in"}}, "c writes in, which a reads; a writes mid, which c reads"},
+		{meta.Deployment{Name: "c", Inputs: []string{"late"}, Outputs: []string{"ok"}, OnError: OnErrorDLQ, DLQ: "in"}, "c writes in, which a reads; a writes mid, which b reads; b writes late, which c reads"},
+		{meta.Deployment{Name: "a", Inputs: []string{"late"}, Outputs: []string{"mid"}}, "a writes mid, which b reads; b writes late, which a reads"},
 		{meta.Deployment{Name: "c", Inputs: []string{"late"}, Outputs: []string{"end"}}, ""},
 		{meta.Deployment{Name: "c", Inputs: []string{"/.*/"}, Outputs: []string{"end"}}, ""},
 		{meta.Deployment{Name: "a", Inputs: []string{"late"}, Outputs: []string{"end"}}, ""},
