@@ -64,15 +64,8 @@ func (b *Builder) SetControl(on bool) { b.control = on }
 
 // Append adds a record. A nil key or value is null. timestamp is in milliseconds since 1970.
 func (b *Builder) Append(timestamp int64, key, value []byte, headers []Header) {
-	if b.count == 0 {
-		b.baseTimestamp, b.maxStamp = timestamp, timestamp
-	}
-	b.maxStamp = max(b.maxStamp, timestamp)
-	delta := timestamp - b.baseTimestamp
-	b.buf = appendVarint(b.buf, int64(recordSize(delta, b.count, key, value, headers)))
-	b.buf = append(b.buf, 0)
-	b.buf = appendVarint(b.buf, delta)
-	b.buf = appendVarint(b.buf, int64(b.count))
+	delta := b.stamp(timestamp)
+	b.appendHead(recordSize(delta, b.count, key, value, headers), delta)
 	b.buf = appendNullable(b.buf, key)
 	b.buf = appendNullable(b.buf, value)
 	b.buf = appendVarint(b.buf, int64(len(headers)))
@@ -82,6 +75,31 @@ func (b *Builder) Append(timestamp int64, key, value []byte, headers []Header) {
 		b.buf = appendNullable(b.buf, h.Value)
 	}
 	b.count++
+}
+
+// AppendStored adds a record of another batch: rest is what [Reader.NextStored] gave. Nothing in it is decoded.
+func (b *Builder) AppendStored(timestamp int64, rest []byte) {
+	delta := b.stamp(timestamp)
+	b.appendHead(1+varintSize(delta)+varintSize(int64(b.count))+len(rest), delta)
+	b.buf = append(b.buf, rest...)
+	b.count++
+}
+
+// stamp takes a record's timestamp and returns its delta.
+func (b *Builder) stamp(timestamp int64) int64 {
+	if b.count == 0 {
+		b.baseTimestamp, b.maxStamp = timestamp, timestamp
+	}
+	b.maxStamp = max(b.maxStamp, timestamp)
+	return timestamp - b.baseTimestamp
+}
+
+// appendHead writes what stands before a record's key.
+func (b *Builder) appendHead(size int, timestampDelta int64) {
+	b.buf = appendVarint(b.buf, int64(size))
+	b.buf = append(b.buf, 0)
+	b.buf = appendVarint(b.buf, timestampDelta)
+	b.buf = appendVarint(b.buf, int64(b.count))
 }
 
 // Len is the number of records appended.

@@ -61,6 +61,39 @@ func (r *Reader) Next(rec *Record) (bool, error) {
 	return true, nil
 }
 
+// Skip steps over the next record, and checks no more than that it lies in the section.
+func (r *Reader) Skip() error {
+	size, n := varint32(r.section[r.at:])
+	if n == 0 || size <= 0 || int(size) > len(r.section)-r.at-n || r.left <= 0 {
+		return r.bad("length")
+	}
+	r.at += n + int(size)
+	r.left--
+	r.index++
+	return nil
+}
+
+// NextStored steps to the next record without looking into it: rest is what stands behind its offset delta, key, value and
+// headers, a view of the section, for [Builder.AppendStored]. It checks no more than that the record is there.
+func (r *Reader) NextStored() (timestampDelta int64, rest []byte, err error) {
+	start := r.at
+	if err := r.Skip(); err != nil {
+		return 0, nil, err
+	}
+	rest = r.section[start:r.at:r.at]
+	_, n := varint32(rest)
+	rest = rest[n+1:] // and the attributes
+	timestampDelta, n = varint64(rest)
+	if n == 0 {
+		return 0, nil, r.bad("timestamp delta")
+	}
+	rest = rest[n:]
+	if _, n = varint32(rest); n == 0 {
+		return 0, nil, r.bad("offset delta")
+	}
+	return timestampDelta, rest[n:], nil
+}
+
 func (r *Reader) bad(what string) error {
 	return fmt.Errorf("%w: record %d at byte %d: bad %s", ErrInvalid, r.index, r.at, what)
 }

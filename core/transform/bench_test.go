@@ -92,7 +92,7 @@ func benchmarkStep(b *testing.B, node *oneBatch, g *idle) {
 		source: node, sink: node, pool: &pool{program: g, counters: counters}, filter: g.filter, wants: g.wants, outputTopics: []string{"out"},
 		counters: counters, partitionCount: func(string) int32 { return 1 }, logger: quiet(),
 	})
-	part := &partition{tp: TopicPartition{"in", 0}, aloneUntil: record.NoOffset}
+	part := &partition{tp: TopicPartition{"in", 0}, aloneUntil: record.NoOffset, singlyUntil: record.NoOffset}
 	b.SetBytes(int64(len(node.batch)))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -92,6 +92,13 @@ func (p *processor) emitFiltered(part *partition, b record.Batch, section, passi
 		}
 		return p.outputs.pass(to, b)
 	}
+	if !p.byKey {
+		to, err := p.target(0, part.tp, nil, -1)
+		if err != nil {
+			return err
+		}
+		return p.copyPassing(part, to, b, section, passing, first, end)
+	}
 	r := record.NewReader(section, int(b.NumRecords()))
 	rec := &p.rec
 	for i := 0; i < end; i++ {
@@ -109,6 +116,38 @@ func (p *processor) emitFiltered(part *partition, b record.Batch, section, passi
 			return err
 		}
 	}
+	return nil
+}
+
+// copyPassing adds the records that pass as they stand: only their offsets and timestamps are counted anew.
+func (p *processor) copyPassing(part *partition, to TopicPartition, b record.Batch, section, passing []byte, first, end int) error {
+	r := record.NewReader(section, int(b.NumRecords()))
+	base, stamped := b.BaseTimestamp(), b.IsLogAppendTime()
+	out, before := p.outputs.builderOf(to, b.Codec())
+	for i := 0; i < end; i++ {
+		if i < first || !abi.Passes(passing, i) {
+			if err := r.Skip(); err != nil {
+				return p.damaged(part, b, err)
+			}
+			continue
+		}
+		timestamp, rest, err := r.NextStored()
+		if err != nil {
+			return p.damaged(part, b, err)
+		}
+		if timestamp += base; stamped {
+			timestamp = b.MaxTimestamp()
+		}
+		out.AppendStored(timestamp, rest)
+		if out.Size() >= targetBatchBytes {
+			p.outputs.size += out.Size() - before
+			if err := p.outputs.finish(to); err != nil {
+				return err
+			}
+			out, before = p.outputs.builderOf(to, b.Codec())
+		}
+	}
+	p.outputs.size += out.Size() - before
 	return nil
 }
 

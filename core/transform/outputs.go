@@ -43,6 +43,17 @@ func newOutputs(sink Sink) *outputs {
 
 // add appends a copy of a record to what goes to tp, to be compressed by codec.
 func (o *outputs) add(tp TopicPartition, codec record.Codec, timestamp int64, key, value []byte, headers []record.Header) error {
+	b, before := o.builderOf(tp, codec)
+	b.Append(timestamp, key, value, headers)
+	o.size += b.Size() - before
+	if b.Size() >= targetBatchBytes {
+		return o.finish(tp)
+	}
+	return nil
+}
+
+// builderOf is the builder of what goes to tp, and its size so far. Who appends to it counts what that adds to o.size.
+func (o *outputs) builderOf(tp TopicPartition, codec record.Codec) (*record.Builder, int) {
 	b := o.open[tp]
 	if b == nil {
 		b = o.builder()
@@ -51,13 +62,7 @@ func (o *outputs) add(tp TopicPartition, codec record.Codec, timestamp int64, ke
 		o.order = append(o.order, tp)
 		o.size += b.Size()
 	}
-	before := b.Size()
-	b.Append(timestamp, key, value, headers)
-	o.size += b.Size() - before
-	if b.Size() >= targetBatchBytes {
-		return o.finish(tp)
-	}
-	return nil
+	return b, b.Size()
 }
 
 // pass queues a stored batch as it is, behind what was added before. Its bytes must stay until the next append.
