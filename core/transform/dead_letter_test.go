@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -162,10 +163,16 @@ func refuseFor(tp TopicPartition, err error) func(TopicPartition, record.Batch) 
 	}
 }
 
+// at is the same letter of another record.
+func (l DeadLetter) at(offset int64, when time.Time) DeadLetter {
+	l.Offset, l.FailedAt = offset, when
+	return l
+}
+
 func TestALetterThatIsTooLargeWithItsStackGoesWithoutIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := withDLQ()
-		m.put(t, in0, batchOf(t, record.CodecNone, "poison"))
+		m.put(t, in0, batchOf(t, record.CodecNone, "poison", "poison2"))
 		m.refuse = func(tp TopicPartition, b record.Batch) error {
 			if tp == dlq0 && len(b) > 600 {
 				return ErrTooLarge
@@ -177,7 +184,7 @@ func TestALetterThatIsTooLargeWithItsStackGoesWithoutIt(t *testing.T) {
 		b.assign(t, in0)
 		time.Sleep(5 * time.Second)
 		b.stop()
-		if all, _ := letters(t, m, dlq0); len(all) != 1 || all[0].Stack != "" || all[0].Reason != "trap" || len(b.halts) != 0 {
+		if all, _ := letters(t, m, dlq0); len(all) != 2 || all[0].Stack != "" || all[0].Reason != "trap" || all[1] != all[0].at(1, all[1].FailedAt) || len(b.halts) != 0 {
 			t.Errorf("letters %+v, halted with %q", all, b.halts)
 		}
 	})
@@ -340,4 +347,49 @@ func FuzzReadDeadLetter(f *testing.F) {
 			t.Fatalf("%+v was written and read as %+v", l, second)
 		}
 	})
+}
+
+func TestWhereEveryRecordFailsTheBatchIsNotReadForEachOfThem(t *testing.T) {
+	for name, policy := range map[string]setup{"dlq": toDLQ, "skip": func(c *processorConfig) { c.skip = true }} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const n = 1000
+				m := withDLQ()
+				m.put(t, in0, batchOf(t, record.CodecGzip, numbered("poison", n)...))
+				m.put(t, in0, batchOf(t, record.CodecNone, "a"))
+				reads := &countedReads{memory: m}
+				b := start(t, m, &goGuest{wants: abi.WantRows, transform: func(_ abi.Call, r *abi.InputRow, i int) ([]byte, error) {
+					row := copied(i)
+					_, err := trapOnPoison(r.Value)
+					return abi.AppendOutputRow(nil, &row, nil), err
+				}}, []string{"out"}, policy, func(c *processorConfig) { c.source = reads })
+				b.assign(t, in0)
+				time.Sleep(10 * time.Second)
+				b.stop()
+				if c := b.counters.snapshot(); c.In != n+1 || c.Failed != n || c.Out != 1 || c.Dropped != 0 || b.offset(in0) != n+1 {
+					t.Errorf("%+v, committed %d", c, b.offset(in0))
+				}
+				if got := m.values(t, out0); !slices.Equal(got, []string{"a"}) {
+					t.Errorf("out: %q", got)
+				}
+				if all, _ := letters(t, m, dlq0); name == "dlq" && (len(all) != n || all[n-1].Offset != n-1 || all[n-1].Attempts != 5) {
+					t.Errorf("%d letters", len(all))
+				}
+				if got := reads.n.Load(); got > 20 {
+					t.Errorf("%d reads for %d records in two batches", got, n)
+				}
+			})
+		})
+	}
+}
+
+// countedReads counts what is asked of a source.
+type countedReads struct {
+	*memory
+	n atomic.Int64
+}
+
+func (c *countedReads) Read(dst []byte, tp TopicPartition, from record.Offset, maxBytes int) ([]byte, error) {
+	c.n.Add(1)
+	return c.memory.Read(dst, tp, from, maxBytes)
 }

@@ -24,6 +24,7 @@ type failure struct {
 	first, last record.Offset
 	n           int // how many records failed together
 	err         error
+	unclear     bool // which of the records it is about can only be told when they are tried again, one by one
 }
 
 func (f *failure) Error() string { return fmt.Sprintf("offsets %d to %d: %v", f.first, f.last, f.err) }

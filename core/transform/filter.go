@@ -27,7 +27,7 @@ func (p *processor) filterChunks(ctx context.Context, part *partition, b record.
 	p.chunks.reset(b, section, p.wants)
 	passing := make([]byte, abi.BitmapLen(int(b.NumRecords())))
 	first, end, begin := -1, 0, part.cursor
-	for !p.paused() || first < 0 {
+	for !p.paused() && !p.outputs.full() || first < 0 {
 		k, next := p.chunks.next(part.cursor, part.alone())
 		if next != nil {
 			err = p.damaged(part, b, next)
@@ -38,18 +38,22 @@ func (p *processor) filterChunks(ctx context.Context, part *partition, b record.
 			break
 		}
 		var bitmap []byte
-		if bitmap, err = p.callFilter(ctx, part, call, &k); err != nil {
+		if bitmap, err = p.callFilter(ctx, part, call, &k); err != nil && !p.passOver(ctx, part, b, &k, err) {
 			break
 		}
 		if first < 0 {
 			first = k.index
+		}
+		end = k.index + k.n
+		if err != nil {
+			err = nil
+			continue
 		}
 		for i := range k.n {
 			if abi.Passes(bitmap, i) {
 				abi.SetPass(passing, k.index+i)
 			}
 		}
-		end = k.index + k.n
 		p.succeeded(part, &k, k.n-abi.CountPassing(bitmap, k.n))
 	}
 	if first >= 0 {

@@ -39,7 +39,7 @@ func (p *processor) handleFailure(ctx context.Context, part *partition, f *failu
 	switch {
 	case f.cause == causeDamaged:
 		p.giveUp(ctx, part, f, 1, "the stored batch is damaged: %v", f.err)
-	case f.cause == causeOutput && f.n > 1:
+	case f.cause == causeOutput && f.unclear:
 		part.singlyUntil = f.last
 	case f.cause == causeOutput:
 		f.first = f.last // there may be a gap before it
@@ -69,7 +69,7 @@ func (p *processor) giveUp(ctx context.Context, part *partition, f *failure, att
 	reason := fmt.Sprintf("record %s offset %d: ", part.tp, f.first) + fmt.Sprintf(format, args...)
 	switch {
 	case p.skip:
-		p.passedOver("records were skipped", reason)
+		p.passedOver(reason)
 	case p.dead != nil && f.cause == causeDamaged:
 		p.counters.failed.Add(int64(f.n))
 		p.stop(reason + "; its records cannot be told apart, so that they cannot be dead-lettered")
@@ -79,7 +79,7 @@ func (p *processor) giveUp(ctx context.Context, part *partition, f *failure, att
 			p.unburied(ctx, part, reason, err)
 			return
 		}
-		p.passedOver("a record was dead-lettered", reason)
+		p.passedOver(reason)
 	default:
 		p.counters.failed.Add(int64(f.n))
 		p.stop(reason)
@@ -91,7 +91,11 @@ func (p *processor) giveUp(ctx context.Context, part *partition, f *failure, att
 }
 
 // passedOver logs that a deployment goes on without some records: once a second, as all of them may fail.
-func (p *processor) passedOver(what, reason string) {
+func (p *processor) passedOver(reason string) {
+	what := "records were skipped"
+	if p.dead != nil {
+		what = "records were dead-lettered"
+	}
 	p.unsaid++
 	if now := time.Now(); now.Sub(p.saidAt) >= time.Second {
 		p.logger.Warn(what, "times", p.unsaid, "reason", reason)

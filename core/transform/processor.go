@@ -98,10 +98,14 @@ type processor struct {
 }
 
 func newProcessor(c processorConfig) *processor {
-	return &processor{
+	p := &processor{
 		processorConfig: c, calls: make(chan func()), done: make(chan struct{}), watch: c.source.Watch(), outputs: newOutputs(c.sink),
 		lastCommit: time.Now(),
 	}
+	if c.dead != nil {
+		p.outputs.uncounted = c.dead.topic
+	}
+	return p
 }
 
 // do has f run between two calls of the guest and waits for it. It reports whether f was run.

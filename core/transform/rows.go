@@ -19,18 +19,17 @@ func (p *processor) transformBatch(ctx context.Context, part *partition, b recor
 		if k.n == 0 {
 			return true, nil
 		}
-		rows, err := p.call(ctx, part, call, &k)
-		if err != nil {
+		rows, err := p.callTransform(ctx, part, call, &k)
+		switch {
+		case err == nil:
+			dropped, err := p.emitRows(part, b, rows, &k)
+			if err != nil {
+				return false, err
+			}
+			p.succeeded(part, &k, dropped)
+		case !p.passOver(ctx, part, b, &k, err):
 			return false, err
 		}
-		if err := p.checkRows(rows, &k); err != nil {
-			return false, p.guestFailed(ctx, &k, err)
-		}
-		dropped, err := p.emitRows(part, b, rows, &k)
-		if err != nil {
-			return false, err
-		}
-		p.succeeded(part, &k, dropped)
 		if p.outputs.full() {
 			if err := p.appendOutputs(ctx, part); err != nil {
 				return false, err
@@ -38,6 +37,18 @@ func (p *processor) transformBatch(ctx context.Context, part *partition, b recor
 		}
 	}
 	return false, nil
+}
+
+// callTransform checks the rows, so that they can be used.
+func (p *processor) callTransform(ctx context.Context, part *partition, c abi.Call, k *chunk) ([]byte, error) {
+	rows, err := p.call(ctx, part, c, k)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.checkRows(rows, k); err != nil {
+		return nil, p.guestFailed(ctx, k, err)
+	}
+	return rows, nil
 }
 
 // checkRows reads all that the guest returned before any of it is used: bad output has no effect at all. What the rows

@@ -77,9 +77,10 @@ func (p *processor) process(ctx context.Context, part *partition, data []byte) (
 	return true, nil
 }
 
-// taken is what the guest has processed without a failure and whose outputs are not appended yet.
+// taken is what the guest is done with and whose outputs are not appended yet.
 type taken struct {
 	records, dropped, bytes int
+	failed                  int // of the records, those that were passed over
 	last                    record.Offset
 }
 
@@ -92,13 +93,14 @@ func (p *processor) appendOutputs(ctx context.Context, part *partition) error {
 	if err != nil {
 		part.cursor = part.position
 		if t.records > 0 && (errors.Is(err, ErrRefused) || errors.Is(err, ErrTooLarge)) {
-			return &failure{causeOutput, part.position, t.last, t.records, err}
+			return &failure{causeOutput, part.position, t.last, t.records, err, t.records > 1 || t.failed > 0}
 		}
 		return err
 	}
 	p.counters.in.Add(int64(t.records))
 	p.counters.bytesIn.Add(int64(t.bytes))
 	p.counters.dropped.Add(int64(t.dropped))
+	p.counters.failed.Add(int64(t.failed))
 	p.counters.out.Add(records)
 	p.counters.bytesOut.Add(bytes)
 	if part.cursor != part.position {
@@ -133,7 +135,7 @@ func (p *processor) batch(ctx context.Context, part *partition, b record.Batch) 
 }
 
 func (p *processor) damaged(part *partition, b record.Batch, err error) error {
-	return &failure{causeDamaged, max(part.cursor, b.BaseOffset()), b.LastOffset(), int(b.NumRecords()), err}
+	return &failure{causeDamaged, max(part.cursor, b.BaseOffset()), b.LastOffset(), int(b.NumRecords()), err, false}
 }
 
 // sound tells whether the records are what the header says. Uncompressed ones were checked when they were produced; what
@@ -151,7 +153,7 @@ func (p *processor) call(ctx context.Context, part *partition, c abi.Call, k *ch
 	if p.guest == nil {
 		g, err := p.pool.get(ctx, part.tp.Partition)
 		if err != nil {
-			return nil, &failure{causeStart, k.first, k.last, k.n, err}
+			return nil, &failure{causeStart, k.first, k.last, k.n, err, false}
 		}
 		p.guest = g
 	}
@@ -169,7 +171,7 @@ func (p *processor) guestFailed(ctx context.Context, k *chunk, err error) error 
 		p.guest = nil
 		p.counters.restarts.Add(1)
 	}
-	return &failure{causeGuest, k.first, k.last, k.n, err}
+	return &failure{causeGuest, k.first, k.last, k.n, err, false}
 }
 
 // releaseGuest gives the instance back for others to use.
