@@ -41,6 +41,8 @@ type allowance struct {
 	limit    time.Duration // of the call that runs
 	deadline time.Time     // of the call that runs; zero until its first yield
 	running  api.Function
+	turns    *turns
+	hasTurn  bool
 	slice    int64     // units handed out at a yield
 	granted  int64     // at the last one
 	used     uint64    // before the last one
@@ -57,7 +59,9 @@ func (i *Instance) invoke(ctx context.Context, limit time.Duration, name string,
 	if err := i.grant(ctx, limit, name, f); err != nil {
 		return err
 	}
-	if err := f.CallWithStack(&i.context, i.stack[:]); err != nil {
+	err := f.CallWithStack(&i.context, i.stack[:])
+	i.allowance.release()
+	if err != nil {
 		return i.failed(ctx, name, err)
 	}
 	return nil
@@ -71,7 +75,34 @@ func (i *Instance) grant(ctx context.Context, limit time.Duration, name string, 
 	a := &i.allowance
 	a.ctx, a.limit, a.running, a.deadline, a.resumed = ctx, limit, f, time.Time{}, time.Time{}
 	i.context.Context, i.memory.denied = ctx, false
+	if a.turns = i.program.host.turns; !a.turns.take(ctx) {
+		return i.failed(ctx, name, errGivenUp)
+	}
+	a.hasTurn = true
 	return nil
+}
+
+// release gives back the turn that grant took, unless it was lost in pause.
+func (a *allowance) release() {
+	if a.hasTurn {
+		a.hasTurn = false
+		a.turns.give()
+	}
+}
+
+// pause lets others run: other goroutines, and guests that wait for a turn, which does not count as this one's time.
+func (a *allowance) pause() {
+	if !a.turns.wanted() {
+		runtime.Gosched()
+		return
+	}
+	begin := time.Now()
+	a.release()
+	if !a.turns.take(a.ctx) {
+		panic(errGivenUp)
+	}
+	a.hasTurn = true
+	a.deadline = a.deadline.Add(time.Since(begin))
 }
 
 // Fuel is how many units of work the guest was charged since it was started: at least
@@ -111,7 +142,7 @@ func (a *allowance) next(left int64) int64 {
 			a.slice = max(a.slice/2, minSlice)
 		}
 	}
-	runtime.Gosched()
+	a.pause()
 	a.granted, a.resumed = a.slice, time.Now()
 	return a.granted
 }

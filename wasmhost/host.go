@@ -20,6 +20,10 @@ type Config struct {
 	// so in a process of its own. Nil: this process compiles, unbounded in time and
 	// memory but for the structural limits.
 	Compile CompileFunc
+	// AtOnce is how many guests run at the same time; others wait for their turn, which
+	// comes within the slices of those in front of them. 0: no bound. It keeps guests
+	// from taking all threads that GOMAXPROCS allows, if it is smaller.
+	AtOnce int
 	// Now is the clock that the rate of log lines is measured by; nil: time.Now.
 	Now func() time.Time
 }
@@ -28,8 +32,9 @@ type Config struct {
 type Host struct {
 	config  Config
 	compile chan struct{} // held by the one who compiles: a compilation takes a core and a lot of memory
-	code    codeCache     // in config.CacheDir, if there is one
-	loading sync.Mutex    // held while compiled code is read
+	turns   *turns
+	code    codeCache  // in config.CacheDir, if there is one
+	loading sync.Mutex // held while compiled code is read
 
 	mu      sync.Mutex
 	runtime wazero.Runtime // guarded by mu; nil until the first module is loaded
@@ -44,7 +49,7 @@ func New(c Config) *Host {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Host{config: c, compile: make(chan struct{}, 1), code: codeCache{c.CacheDir}}
+	return &Host{config: c, compile: make(chan struct{}, 1), code: codeCache{c.CacheDir}, turns: newTurns(c.AtOnce)}
 }
 
 // Close ends the runtime and all its modules. No instance may be running.

@@ -57,7 +57,9 @@ func (i *Instance) resume(ctx context.Context, p *pull, starting bool) error {
 	if err := i.grant(ctx, limit, abi.ExportStart, i.run); err != nil {
 		return err
 	}
-	if _, parked := p.wake(); parked {
+	_, parked := p.wake()
+	i.allowance.release()
+	if parked {
 		return nil
 	}
 	if p.err == nil {

@@ -4,7 +4,9 @@ package main
 
 import (
 	"context"
+	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 
 	"github.com/millrun/millrun/core/transform"
@@ -15,7 +17,7 @@ import (
 // newRunner joins the Wasm host to the broker: the one place that knows both. Modules are compiled by a child process, which is this program again.
 func newRunner(code *codeFolder) transform.Runner {
 	newHost := sync.OnceValue(func() *wasmhost.Host {
-		return wasmhost.New(wasmhost.Config{CacheDir: code.path, Compile: wasmhost.CompileChild{}.Compile})
+		return wasmhost.New(wasmhost.Config{CacheDir: code.path, Compile: wasmhost.CompileChild{}.Compile, AtOnce: makeRoomForGuests()})
 	})
 	return func(ctx context.Context, s transform.Spec) (transform.Program, error) {
 		select {
@@ -31,6 +33,17 @@ func newRunner(code *codeFolder) transform.Runner {
 		}
 		return program{p}, nil
 	}
+}
+
+// makeRoomForGuests gives the Go scheduler a place for each guest that may run, besides those for the broker's own work, and
+// returns how many guests those are: one for each processor. With fewer places a broker's goroutine waits while guests have
+// them all, and nobody looks at the network. Whoever sets GOMAXPROCS has decided otherwise.
+func makeRoomForGuests() int {
+	processors := runtime.GOMAXPROCS(0)
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(2 * processors)
+	}
+	return processors
 }
 
 // codeFolder is where compiled modules lie: in the broker's data, whose folder an ephemeral broker chooses as it starts.

@@ -22,6 +22,7 @@ import (
 type server struct {
 	kind string // millrun, kafka or null
 	addr string
+	http string // of millrun, where it is asked for
 	dir  string
 	pid  int
 	stop func() error
@@ -63,9 +64,13 @@ func (b *bench) restart(ctx context.Context, kind, dir string, settings ...strin
 	case "kafka":
 		return s, s.startKafka(ctx, port, settings)
 	case "null":
-		return s, s.startProcess(b.self, "null-broker", s.addr)
+		return s, s.startProcess(nil, b.self, "null-broker", s.addr)
 	}
-	return s, s.startMillrun(b.millrun, settings)
+	var environment []string
+	if b.procs != "" {
+		environment = []string{"GOMAXPROCS=" + b.procs}
+	}
+	return s, s.startMillrun(b.millrun, environment, settings)
 }
 
 func (s *server) startKafka(ctx context.Context, port int, settings []string) error {
@@ -84,14 +89,14 @@ func (s *server) startKafka(ctx context.Context, port int, settings []string) er
 	return nil
 }
 
-func (s *server) startMillrun(binary string, settings []string) error {
+func (s *server) startMillrun(binary string, environment, settings []string) error {
 	ready := filepath.Join(s.dir, "ready.json")
 	os.Remove(ready)
 	args := []string{"dev", "--kafka", s.addr, "--http", "127.0.0.1:0", "--data", filepath.Join(s.dir, "data"), "--ready-file", ready}
 	for _, setting := range settings {
 		args = append(args, "--set", setting)
 	}
-	if err := s.startProcess(binary, args...); err != nil {
+	if err := s.startProcess(environment, binary, args...); err != nil {
 		return err
 	}
 	deadline := time.Now().Add(3 * time.Minute)
@@ -107,13 +112,15 @@ func (s *server) startMillrun(binary string, settings []string) error {
 	return errors.New("millrun does not serve after three minutes")
 }
 
-func (s *server) startProcess(binary string, args ...string) error {
+// startProcess runs a program with more of an environment than this process has.
+func (s *server) startProcess(environment []string, binary string, args ...string) error {
 	log, err := os.OpenFile(filepath.Join(s.dir, "out.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
 	cmd := exec.Command(binary, args...)
+	cmd.Env = append(os.Environ(), environment...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, log, log
 	if err := cmd.Start(); err != nil {
 		return err

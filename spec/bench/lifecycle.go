@@ -48,7 +48,7 @@ func (b *bench) restartUnready(ctx context.Context, old *server) (*server, error
 		return b.restart(ctx, "kafka", old.dir)
 	}
 	s := &server{kind: old.kind, dir: old.dir, addr: old.addr}
-	return s, s.startProcess(b.millrun, "dev", "--kafka", s.addr, "--http", "127.0.0.1:0", "--data", filepath.Join(s.dir, "data"))
+	return s, s.startProcess(nil, b.millrun, "dev", "--kafka", s.addr, "--http", "127.0.0.1:0", "--data", filepath.Join(s.dir, "data"))
 }
 
 func (s *server) firstAck(topic string) error {

@@ -74,6 +74,7 @@ func cases() []benchCase {
 		{"P9", "exec to the first acknowledged produce", startUp},
 		{"P10", "resident memory, idle and under load", memory},
 		{"P12", "10,000 partitions: create, stop, start", partitions},
+		{"W1", "latency of one-record produces, open loop at 1,000 a second, beside Wasm guests that take all they can get", guests},
 	}
 }
 
@@ -110,6 +111,7 @@ type bench struct {
 	self    string // this binary, which is the null broker too
 	table   *table
 	started int
+	procs   string // GOMAXPROCS of the next millrun that starts; empty: its own choice
 }
 
 func (b *bench) prepare(ctx context.Context) error {

@@ -13,6 +13,7 @@ import (
 // table collects the figures of one case: for each measure, what each broker showed in each of its turns.
 type table struct {
 	name, what string
+	columns    []string // what takes turns instead of the three brokers; each has its ratio to the first
 	measures   []string
 	figures    map[string]map[string][]float64 // measure, broker, one figure a turn
 	failures   []string
@@ -34,6 +35,10 @@ func (t *table) add(measure, broker string, figure float64) {
 func (t *table) print(w io.Writer) {
 	fmt.Fprintf(w, "\n%s  %s\n", t.name, t.what)
 	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	if t.columns != nil {
+		t.printColumns(tw)
+		return
+	}
 	fmt.Fprintln(tw, "  measure\tmillrun\tkafka\tnull\tmillrun/kafka\tmillrun/null\tturns")
 	for _, m := range t.measures {
 		f := t.figures[m]
@@ -45,6 +50,22 @@ func (t *table) print(w io.Writer) {
 	for _, f := range t.failures {
 		fmt.Fprintln(w, " ", f)
 	}
+}
+
+func (t *table) printColumns(tw *tabwriter.Writer) {
+	fmt.Fprintln(tw, "  measure\t"+strings.Join(t.columns, "\t"))
+	for _, m := range t.measures {
+		row := []string{"  " + m}
+		for n, column := range t.columns {
+			figure := number(t.figures[m][column])
+			if n > 0 {
+				figure += " (x" + ratio(t.figures[m][column], t.figures[m][t.columns[0]]) + ")"
+			}
+			row = append(row, figure)
+		}
+		fmt.Fprintln(tw, strings.Join(row, "\t"))
+	}
+	tw.Flush()
 }
 
 func number(figures []float64) string {
