@@ -11,7 +11,7 @@ import (
 )
 
 // A golden file holds the samples that a version had, as it wrote them. What stands there is in logs: no file changes.
-var goldenCommands = []string{"testdata/commands-v1.hex", "testdata/commands-v2.hex"}
+var goldenCommands = []string{"testdata/commands-v1.hex", "testdata/commands-v2.hex", "testdata/commands-v3.hex"}
 
 func TestOldLogsCanBeRead(t *testing.T) {
 	want := samples()

@@ -28,6 +28,7 @@ func DecidePutDeployment(img *Image, d Deployment, replace bool) (Command, error
 		d.CreatedMs, d.History, d.Module.Version = old.CreatedMs, remember(old.History, old.Version()), old.Module.Version+1
 	}
 	d.Inputs, d.Outputs = slices.Clone(d.Inputs), slices.Clone(d.Outputs)
+	d.FromTopics = maps.Clone(d.FromTopics)
 	d.FromOffsets, d.TookOver, d.Config = slices.Clone(d.FromOffsets), slices.Clone(d.TookOver), maps.Clone(d.Config)
 	return &PutDeployment{d}, nil
 }

@@ -1,5 +1,10 @@
 package meta
 
+import (
+	"maps"
+	"slices"
+)
+
 // DeploymentState is what a deployment is meant to be doing. That its members are still starting is not stored.
 type DeploymentState string
 
@@ -34,24 +39,27 @@ type Deployment struct {
 	Config          map[string]string
 	From            string            // as it was asked for: earliest, latest, @ms
 	FromOffsets     []PartitionOffset // what From came to, for the partitions that existed
-	Partition       string            // same, key
-	Guarantee       string            // at-least-once, exactly-once
-	OnError         string            // stop, skip, dlq
-	DLQ             string
-	Retries         int32
-	TimeoutMs       int64
-	MemoryBytes     int64
-	Members         int32
-	CreateOutputs   bool
-	Module          ModuleRef
-	Restores        int32             // the version whose module and settings this one brings back; 0 if it is new
-	TookOver        []PartitionOffset // where this version began
-	History         []Version         // the versions before this one, oldest first, at most ten
-	State           DeploymentState
-	Reason          string // never empty when stopped or failed
-	CreatedMs       int64
-	CreatedSeq      uint64 // the sequence that created it: tells apart two deployments of one name; set by Apply
-	ChangedSeq      uint64 // the sequence that changed it last; set by Apply
+	// FromTopics are the topics that FromOffsets are about, by name: an offset means nothing in one that has taken the name
+	// since. A name that is missing stands for whatever has it.
+	FromTopics    map[string]TopicID
+	Partition     string // same, key
+	Guarantee     string // at-least-once, exactly-once
+	OnError       string // stop, skip, dlq
+	DLQ           string
+	Retries       int32
+	TimeoutMs     int64
+	MemoryBytes   int64
+	Members       int32
+	CreateOutputs bool
+	Module        ModuleRef
+	Restores      int32             // the version whose module and settings this one brings back; 0 if it is new
+	TookOver      []PartitionOffset // where this version began
+	History       []Version         // the versions before this one, oldest first, at most ten
+	State         DeploymentState
+	Reason        string // never empty when stopped or failed
+	CreatedMs     int64
+	CreatedSeq    uint64 // the sequence that created it: tells apart two deployments of one name; set by Apply
+	ChangedSeq    uint64 // the sequence that changed it last; set by Apply
 }
 
 func (m *ModuleRef) encode(w *writer) {
@@ -86,6 +94,12 @@ func (d *Deployment) encode(w *writer) {
 	d.Module.encode(w)
 	w.varint(int64(d.Restores))
 	encodeOffsets(w, d.TookOver)
+	w.uvarint(uint64(len(d.FromTopics)))
+	for _, name := range slices.Sorted(maps.Keys(d.FromTopics)) {
+		id := d.FromTopics[name]
+		w.str(name)
+		w.raw(id[:])
+	}
 	w.uvarint(uint64(len(d.History)))
 	for i := range d.History {
 		d.History[i].encode(w)
@@ -98,8 +112,8 @@ func (d *Deployment) encode(w *writer) {
 }
 
 // deploymentFormat is the newest form of an encoded deployment. Form 1 knew no origin of a version, and of the versions
-// before only the modules.
-const deploymentFormat = 2
+// before only the modules; form 2 knew no topics of FromOffsets.
+const deploymentFormat = 3
 
 func decodeDeployment(r *reader, format uint64) *Deployment {
 	d := &Deployment{Name: r.str(), Group: r.str(), Inputs: r.strs(), Outputs: r.strs(), Config: r.strMap(), From: r.str()}
@@ -111,10 +125,31 @@ func decodeDeployment(r *reader, format uint64) *Deployment {
 	if format >= 2 {
 		d.Restores, d.TookOver = r.int32(), decodeOffsets(r)
 	}
+	if format >= 3 {
+		d.FromTopics = decodeTopicIDs(r)
+	}
 	d.decodeHistory(r, format)
 	d.State, d.Reason = DeploymentState(r.str()), r.str()
 	d.CreatedMs, d.CreatedSeq, d.ChangedSeq = r.varint(), r.uvarint(), r.uvarint()
 	return d
+}
+
+// decodeTopicIDs reads names in ascending order.
+func decodeTopicIDs(r *reader) map[string]TopicID {
+	n := r.count(1 + len(TopicID{}))
+	if n == 0 {
+		return nil
+	}
+	ids, last := make(map[string]TopicID, n), ""
+	for i := range n {
+		name := r.str()
+		if i > 0 && name <= last {
+			r.fail("topic %q twice or out of order", name)
+			return nil
+		}
+		ids[name], last = r.topicID(), name
+	}
+	return ids
 }
 
 // decodeHistory takes the settings of versions of form 1 from the deployment: only the module could change then.

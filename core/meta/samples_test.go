@@ -27,6 +27,8 @@ func samples() []Command {
 		Config: map[string]string{"routes": "x:all"}, Partition: "key", Guarantee: "at-least-once", OnError: "skip", DLQ: "none", Retries: 9,
 		TimeoutMs: 2000, MemoryBytes: 1 << 20, Members: 4})
 	upgraded.History = []Version{upgraded.Version(), before}
+	tied := upgraded
+	tied.FromTopics = map[string]TopicID{"orders": id, "others": NewTopicID([16]byte{4})}
 	return []Command{
 		&Noop{},
 		&SetCluster{ClusterID: "cluster"},
@@ -47,6 +49,7 @@ func samples() []Command {
 		&DeleteDeployment{Name: "big-orders", CreatedSeq: 5},
 		&Batch{[]Command{&Noop{}, &SetCluster{ClusterID: "cluster"}}},
 		&PutDeployment{upgraded},
+		&PutDeployment{tied},
 	}
 }
 

@@ -7,8 +7,8 @@ import (
 
 const (
 	snapshotMagic   = "MRIMAGE\x00"
-	snapshotVersion = 2  // 1 had deployments of form 1; the number is also the form of the deployments in it
-	minTopicSize    = 20 // a topic of no name, settings or partitions
+	snapshotVersion = deploymentFormat // the number is also the form of the deployments in it
+	minTopicSize    = 20               // a topic of no name, settings or partitions
 	// maxTopicPartitions bounds a topic for good; a request is bounded further.
 	maxTopicPartitions = 1 << 24
 )
@@ -16,7 +16,7 @@ const (
 // AppendSnapshot appends the image's encoded form to dst: equal images give equal bytes.
 //
 //	 8 bytes  "MRIMAGE" 0
-//	uvarint   format version (2)
+//	uvarint   format version (3)
 //	          sequence, cluster id, next producer id, controller (node, incarnation, epoch),
 //	          brokers, broker settings, topics by name, deployments by name
 //	32 bytes  SHA-256 of all before it

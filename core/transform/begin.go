@@ -31,7 +31,7 @@ func (d *Deployments) begin(ctx context.Context, deployment *meta.Deployment, as
 		}
 		maps.Copy(offsets, committed)
 	}
-	if deployment.FromOffsets, err = mergeOffsets(nil, offsets); err != nil {
+	if err := d.beginAt(d.Cluster.Image(), deployment, offsets); err != nil {
 		return err
 	}
 	err = d.commitStart(ctx, deployment, offsets)

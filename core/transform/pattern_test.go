@@ -52,6 +52,41 @@ func TestTopicsThatAppearLaterJoinAPatternFromTheirFirstRecord(t *testing.T) {
 	}
 }
 
+func TestATopicThatIsDeletedAndCreatedAgainIsReadFromItsFirstRecord(t *testing.T) {
+	for _, paused := range []bool{false, true} {
+		t.Run(fmt.Sprint("paused ", paused), func(t *testing.T) {
+			n := startNode(t, "")
+			n.createTopic("in-a", 1)
+			n.createTopic("out", 1)
+			n.produce("in-a", 1, "1", "2", "3", "4", "5")
+			spec := filterSpec("f")
+			spec.Input = []string{"/in-.*/"}
+			n.deploy(spec)
+			n.until("f", "the old topic", reads(1))
+			if paused {
+				n.http("POST", "/v1/deployments/f/pause", nil, nil)
+			}
+			if _, err := n.admin.DeleteTopic(t.Context(), "in-a"); err != nil {
+				t.Fatal(err)
+			}
+			if !paused {
+				n.until("f", "nothing", reads(0))
+			}
+			n.createTopic("in-a", 1)
+			n.client = n.newClient(kgo.RecordPartitioner(kgo.ManualPartitioner())) // one that has not known the topic before
+			n.produce("in-a", 1, "yes1", "yes2")
+			if paused {
+				n.until("f", "forgotten offsets", func(s transform.Status) bool { return s.Lag == 2 })
+				n.http("POST", "/v1/deployments/f/resume", nil, nil)
+			}
+			n.until("f", "the new topic", reads(1))
+			if got := n.read("out"); !slices.Equal(got, []string{"yes1", "yes2"}) {
+				t.Errorf("out: %q", got)
+			}
+		})
+	}
+}
+
 func TestAPatternBesideNamesBeginsAtTheLatestOfWhatIsThere(t *testing.T) {
 	dir := t.TempDir()
 	n := startNode(t, dir)

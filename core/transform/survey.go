@@ -85,7 +85,7 @@ func (d *Deployments) describe(deployment *meta.Deployment, s *survey) (Status, 
 	for _, tp := range d.inputsOf(deployment) {
 		offset, ok := s.committed[deployment.Group][tp]
 		if !ok {
-			offset = startOf(deployment, tp)
+			offset = startOf(d.Cluster.Image(), deployment, tp)
 		}
 		p := PartitionStatus{tp.Topic, tp.Partition, int64(offset), int64(s.ends[tp]), max(int64(s.ends[tp]-offset), 0)}
 		out.Partitions = append(out.Partitions, p)

@@ -125,7 +125,7 @@ func (d *Deployments) compare(ctx context.Context, old, next *meta.Deployment, p
 		}
 		at, ok := committed[tp]
 		if !ok {
-			at = startOf(old, tp)
+			at = startOf(img, old, tp)
 		}
 		n, err := t.tryPartition(ctx, d.Source, tp, at, each, before, after)
 		if err != nil {

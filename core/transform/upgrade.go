@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -218,7 +219,7 @@ func (d *Deployments) positions(ctx context.Context, deployment *meta.Deployment
 	for _, tp := range tps {
 		offset, ok := committed[tp]
 		if !ok {
-			offset = startOf(deployment, tp)
+			offset = startOf(d.Cluster.Image(), deployment, tp)
 		}
 		out = append(out, meta.PartitionOffset{Topic: tp.Topic, Partition: tp.Partition, Offset: int64(offset)})
 	}
@@ -245,7 +246,22 @@ func (d *Deployments) beginNew(ctx context.Context, old, next *meta.Deployment, 
 	if err != nil {
 		return fmt.Errorf("--from %s cannot be resolved: %w", from, err)
 	}
-	next.FromOffsets, err = mergeOffsets(old.FromOffsets, offsets)
+	return d.beginAt(img, next, offsets)
+}
+
+// beginAt adds where to begin to what the deployment knows of that.
+func (d *Deployments) beginAt(img *meta.Image, deployment *meta.Deployment, offsets map[TopicPartition]record.Offset) (err error) {
+	topics := maps.Clone(deployment.FromTopics)
+	if topics == nil {
+		topics = make(map[string]meta.TopicID)
+	}
+	for tp := range offsets {
+		if t, ok := img.Topic(tp.Topic); ok {
+			topics[tp.Topic] = t.ID
+		}
+	}
+	deployment.FromTopics = topics
+	deployment.FromOffsets, err = mergeOffsets(deployment.FromOffsets, offsets)
 	return err
 }
 

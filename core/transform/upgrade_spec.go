@@ -51,7 +51,7 @@ func (s *UpgradeSpec) merge(old *meta.Deployment) (meta.Deployment, error) {
 	if err != nil {
 		return next, err
 	}
-	next.From, next.FromOffsets = old.From, old.FromOffsets
+	next.From, next.FromOffsets, next.FromTopics = old.From, old.FromOffsets, old.FromTopics
 	next.Module, next.CreatedMs = old.Module, old.CreatedMs
 	return next, nil
 }

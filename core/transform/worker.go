@@ -215,16 +215,23 @@ func (w *worker) newMember(index int, instances *pool) *member {
 	return m
 }
 
-func (w *worker) startOf(tp TopicPartition) record.Offset { return startOf(w.deployment, tp) }
+func (w *worker) startOf(tp TopicPartition) record.Offset {
+	return startOf(w.Cluster.Image(), w.deployment, tp)
+}
 
 // startOf is where to begin in a partition for which the group has committed nothing: where the deployment was told to,
-// and at the start of a partition that has come since.
-func startOf(d *meta.Deployment, tp TopicPartition) record.Offset {
+// and at the start of a partition that has come since, also under a name that there was before.
+func startOf(img *meta.Image, d *meta.Deployment, tp TopicPartition) record.Offset {
 	i, found := slices.BinarySearchFunc(d.FromOffsets, tp, func(o meta.PartitionOffset, tp TopicPartition) int {
 		return compareTopicPartitions(TopicPartition{o.Topic, o.Partition}, tp)
 	})
 	if !found {
 		return 0
+	}
+	if id, known := d.FromTopics[tp.Topic]; known {
+		if t, ok := img.Topic(tp.Topic); ok && t.ID != id {
+			return 0
+		}
 	}
 	return record.Offset(d.FromOffsets[i].Offset)
 }
