@@ -23,7 +23,7 @@ func FuzzCompile(f *testing.F) {
 		if err == nil {
 			err = compiled.Close(context.Background())
 		}
-		var refused *guestPanic
+		var refused *CompileError
 		if err != nil && !errors.As(err, &refused) {
 			t.Fatal(err)
 		}
