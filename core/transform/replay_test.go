@@ -12,6 +12,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/millrun/millrun/core/record"
 	"github.com/millrun/millrun/core/transform"
 )
 
@@ -28,6 +29,17 @@ func (n *node) produceRecords(records ...*kgo.Record) {
 	if err := n.client.ProduceSync(n.Context(), records...).FirstErr(); err != nil {
 		n.Fatal(err)
 	}
+}
+
+// newestLetter reads the last dead letter with that value.
+func (n *node) newestLetter(topic, value string) (own []record.Header, l transform.DeadLetter) {
+	n.Helper()
+	for _, r := range n.records(topic) {
+		if string(r.Value) == value {
+			own, l = letterOf(n.T, r)
+		}
+	}
+	return own, l
 }
 
 func TestDeadLettersAreReplayedAsTheRecordsThatTheyWere(t *testing.T) {
@@ -77,13 +89,7 @@ func TestDeadLettersAreReplayedAsTheRecordsThatTheyWere(t *testing.T) {
 	if seen := n.seen(); !slices.Contains(seen, "in/1 1") || !slices.Contains(seen, "in/0 1") || slices.ContainsFunc(seen, func(s string) bool { return strings.HasPrefix(s, "f.dlq") }) {
 		t.Errorf("the guest saw records of %q", seen)
 	}
-	dead := n.records("f.dlq")
-	own, l := letterOf(t, dead[len(dead)-1])
-	for _, r := range dead {
-		if string(r.Value) == "poison for ever" {
-			own, l = letterOf(t, r)
-		}
-	}
+	own, l := n.newestLetter("f.dlq", "poison for ever")
 	if l.Topic != "in" || l.Partition != 0 || l.Offset != 1 || len(own) != 0 || l.Attempts != 4 {
 		t.Errorf("after three replays the letter says %+v, own headers %q", l, own)
 	}
