@@ -6,8 +6,8 @@ import (
 	"regexp"
 	"strconv"
 
-	"github.com/millrun/millrun/plugins/internal/jsonscan"
 	millrun "github.com/millrun/millrun/plugins/sdk/go"
+	"github.com/millrun/millrun/plugins/sdk/go/jsonscan"
 )
 
 // condition is what a value is asked for.

@@ -5,7 +5,7 @@ import (
 	"structs"
 	"unsafe"
 
-	"github.com/millrun/millrun/plugins/internal/jsonscan"
+	"github.com/millrun/millrun/plugins/sdk/go/jsonscan"
 )
 
 // The records of a call go through one function in C with SIMD (simd/scan.c), which

@@ -80,19 +80,29 @@ func recognise(dir string) (language, error) {
 // Build builds the project in dir into a file of the folder's name inside of it, and
 // returns the file's path. A *Missing error says what is not installed.
 func Build(ctx context.Context, dir string) (file, lang string, err error) {
-	l, err := recognise(dir)
-	if err != nil {
-		return "", "", err
-	}
 	full, err := filepath.Abs(dir)
 	if err != nil {
 		return "", "", err
 	}
 	name := filepath.Base(full) + ".wasm"
-	if err := l.build(ctx, full, filepath.Join(full, name)); err != nil {
-		return "", l.name, err
+	lang, err = BuildTo(ctx, dir, filepath.Join(full, name))
+	return filepath.Join(dir, name), lang, err
+}
+
+// BuildTo is Build into the file out.
+func BuildTo(ctx context.Context, dir, out string) (lang string, err error) {
+	l, err := recognise(dir)
+	if err != nil {
+		return "", err
 	}
-	return filepath.Join(dir, name), l.name, nil
+	full, err := filepath.Abs(dir)
+	if err != nil {
+		return l.name, err
+	}
+	if out, err = filepath.Abs(out); err != nil {
+		return l.name, err
+	}
+	return l.name, l.build(ctx, full, out)
 }
 
 // has tells whether one of these files is in dir; names may be patterns.

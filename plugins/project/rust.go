@@ -17,8 +17,8 @@ const rustTarget = "wasm32-unknown-unknown"
 
 func holdsRust(dir string) bool { return has(dir, "Cargo.toml") }
 
-// buildRust asks for SIMD whatever the project's .cargo/config.toml says, and cuts this
-// machine's folders out of the file names in panics' messages.
+// buildRust asks for SIMD whatever the project's .cargo/config.toml says, and keeps this
+// machine's folders out of the file names in panics' messages: so the same source makes the same bytes.
 func buildRust(ctx context.Context, dir, out string) error {
 	cargo, ok := found("cargo")
 	if !ok {
@@ -35,10 +35,11 @@ func buildRust(ctx context.Context, dir, out string) error {
 	if core, err := filepath.Glob(filepath.Join(escaped(strings.TrimSpace(string(libraries))), "libcore-*.rlib")); err != nil || len(core) == 0 {
 		return &Missing{"rust", "Rust's target " + rustTarget + " is not installed", "run 'rustup target add " + rustTarget + "'"}
 	}
-	flags := []string{"-C", "target-feature=+simd128", "--remap-path-prefix=" + dir + "=."}
-	if home, err := os.UserHomeDir(); err == nil {
-		flags = append(flags, "--remap-path-prefix="+filepath.Join(home, ".cargo")+"=cargo")
+	remapped, err := cargoFolders(ctx, cargo, dir)
+	if err != nil {
+		return err
 	}
+	flags := append([]string{"-C", "target-feature=+simd128"}, remapped...)
 	said, err := run(ctx, dir, nil, cargo, "build", "--release", "--lib", "--target", rustTarget, "--message-format=json-render-diagnostics",
 		"--config", "target."+rustTarget+".rustflags="+tomlList(flags))
 	if err != nil {
@@ -53,6 +54,30 @@ func buildRust(ctx context.Context, dir, out string) error {
 		return err
 	}
 	return os.WriteFile(out, b, 0o644)
+}
+
+// cargoFolders are the flags that replace the folder of each package, the module's own
+// and those it depends on, by the package's name.
+func cargoFolders(ctx context.Context, cargo, dir string) ([]string, error) {
+	said, err := run(ctx, dir, nil, cargo, "metadata", "--format-version=1", "--filter-platform="+rustTarget)
+	if err != nil {
+		return nil, err
+	}
+	var all struct {
+		Packages []struct {
+			Name         string
+			ManifestPath string `json:"manifest_path"`
+		}
+	}
+	if err := json.Unmarshal(said, &all); err != nil {
+		return nil, fmt.Errorf("cargo metadata: %w", err)
+	}
+	var flags []string
+	for _, p := range all.Packages {
+		flags = append(flags, "--remap-path-prefix="+filepath.Dir(p.ManifestPath)+"="+p.Name)
+	}
+	slices.SortStableFunc(flags, func(a, b string) int { return len(a) - len(b) }) // of several that match the last counts: the innermost
+	return flags, nil
 }
 
 // cargoModule finds the module among the messages of a build: the .wasm file of the

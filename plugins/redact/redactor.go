@@ -5,8 +5,8 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/millrun/millrun/plugins/internal/jsonscan"
 	millrun "github.com/millrun/millrun/plugins/sdk/go"
+	"github.com/millrun/millrun/plugins/sdk/go/jsonscan"
 )
 
 // masked is what stands where something was.

@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/millrun/millrun/plugins/internal/jsonscan"
 	millrun "github.com/millrun/millrun/plugins/sdk/go"
+	"github.com/millrun/millrun/plugins/sdk/go/jsonscan"
 )
 
 // table says which output a value goes to.

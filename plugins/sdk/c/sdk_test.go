@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/millrun/millrun/plugins/internal/jsonscan"
+	"github.com/millrun/millrun/plugins/sdk/go/jsonscan"
 	"github.com/millrun/millrun/wasmhost"
 	"github.com/millrun/millrun/wasmhost/abi"
 )

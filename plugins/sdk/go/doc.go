@@ -29,6 +29,8 @@
 // gone when the function returns. Nothing is promised between calls: a module may
 // be stopped and started at any time, and run in several places at once.
 //
+// The package jsonscan beside them finds a field of a JSON value by a dotted path.
+//
 // Everything but the door to the host works on every platform, so that a module's
 // logic is tested with go test. The package needs nothing but the standard library.
 package millrun

@@ -48,7 +48,7 @@ export class Call {
     call.partition = load<i32>(p, 4);
     call.baseOffset = load<i64>(p, 8);
     call.baseTimestamp = load<i64>(p, 16);
-    call.topic = String.UTF8.decodeUnsafe(p + 26, min(load<u16>(p, 24), <i32>size - 26));
+    call.topic = String.UTF8.decodeUnsafe(p + 26, min(<i32>load<u16>(p, 24), <i32>size - 26));
     return call;
   }
 }

@@ -231,7 +231,7 @@ function value(at: usize, end: usize, path: Path, depth: i32): usize {
   const closing = opening + 2; // [ and { come two before ] and }
   at = skipBlank(at + 1, end);
   if (at < end && load<u8>(at) == closing) return at + 1;
-  for (let index = 0; ; index++) {
+  for (let index = 0; at < end; index++) {
     let onPath: bool;
     if (object) {
       const stop = skipQuoted(at, end);
@@ -256,6 +256,7 @@ function value(at: usize, end: usize, path: Path, depth: i32): usize {
     if (c != 0x2c) return 0;
     at = skipBlank(at + 1, end);
   }
+  return 0;
 }
 
 @inline
@@ -376,8 +377,7 @@ const objects = memory.data((1000 / 64 + 1) * 8);
 /** The value lies in `depth` arrays and objects. */
 function skipContainer(at: usize, end: usize, depth: i32): usize {
   let open = 0;
-  for (;;) {
-    if (at >= end) return 0;
+  while (at < end) {
     const c = load<u8>(at);
     if (c == 0x7b || c == 0x5b) {
       if (depth + ++open > MAX_DEPTH) return 0;
@@ -414,6 +414,7 @@ function skipContainer(at: usize, end: usize, depth: i32): usize {
       if (--open == 0) return at;
     }
   }
+  return 0;
 }
 
 /** Steps over a key and its colon to where the value starts. */

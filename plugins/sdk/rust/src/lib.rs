@@ -202,6 +202,10 @@ macro_rules! transform {
 #[macro_export]
 macro_rules! exports {
     ($state:ty, $configure:expr, $wants:expr) => {
+        // Where there is no host the module is at least used.
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: fn(&$crate::Config) -> Option<$state> = |config| $configure(config).map(<$state>::new).ok();
+
         #[cfg(target_arch = "wasm32")]
         static MILLRUN_MODULE: $crate::guest::Slot<$state> = $crate::guest::Slot::new();
         #[cfg(target_arch = "wasm32")]
