@@ -13,6 +13,10 @@
 // A member and its processor share nothing but a queue of calls: the member tells which partitions to add and to give
 // up, the processor does so between two calls of the guest. Positions are the processor's alone.
 //
+// An upgrade tries the next version beside the present one (trial, tester), holds the slot while the worker hands over, and puts
+// the version down in one command (upgrade, handover). A deployment's inputs may be patterns (subscription): members
+// compare what they mean at each heartbeat.
+//
 // Delivery is at least once: input offsets are committed after the outputs of everything before them are durable. The
 // places where a transaction would begin and end are step and commit of the processor.
 package transform
