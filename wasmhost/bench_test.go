@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/millrun/millrun/wasmhost/abi"
 )
@@ -76,12 +77,12 @@ func BenchmarkRedact200B(b *testing.B) {
 
 // Redpanda's ABI: two calls of the host a record, and two changes of goroutine a call.
 func BenchmarkPullCopy100B(b *testing.B) {
-	benchmarkCalls(b, load(b, Spec{Wasm: guest(b, "pull-copy"), Name: "m"}), make([]byte, 100))
+	benchmarkCalls(b, load(b, Spec{Wasm: guest(b, "pull-copy"), Name: "m", Timeout: time.Minute}), make([]byte, 100))
 }
 
 // What is left when the guest reads nothing: rows are checked, and it is woken.
 func BenchmarkPullUnread100B(b *testing.B) {
-	benchmarkCalls(b, load(b, Spec{Wasm: guest(b, "pull-unread"), Name: "m"}), make([]byte, 100))
+	benchmarkCalls(b, load(b, Spec{Wasm: guest(b, "pull-unread"), Name: "m", Timeout: time.Minute}), make([]byte, 100))
 }
 
 // BenchmarkPullFile runs the module that MILLRUN_BENCH_MODULE names, if it does.
@@ -94,12 +95,12 @@ func BenchmarkPullFile(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	benchmarkCalls(b, load(b, Spec{Wasm: wasm, Name: "m"}), bytes.Repeat([]byte("v"), 100))
+	benchmarkCalls(b, load(b, Spec{Wasm: wasm, Name: "m", Timeout: time.Minute}), bytes.Repeat([]byte("v"), 100))
 }
 
 // A call of one record is what an idle topic's records cost.
 func BenchmarkPullOneRecord(b *testing.B) {
-	i := start(b, load(b, Spec{Wasm: guest(b, "pull-copy"), Name: "m"}), nil)
+	i := start(b, load(b, Spec{Wasm: guest(b, "pull-copy"), Name: "m", Timeout: time.Minute}), nil)
 	in := abi.AppendInputRow(nil, abi.WantRows, 1, 0, nil, make([]byte, 100), []abi.Header(nil))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -137,7 +138,7 @@ func benchmarkStart(b *testing.B, p *Program) {
 func BenchmarkStartGo(b *testing.B) { benchmarkStart(b, configured(b, "filter", "text=x")) }
 
 func BenchmarkStartPull(b *testing.B) {
-	benchmarkStart(b, load(b, Spec{Wasm: guest(b, "pull-copy"), Name: "m"}))
+	benchmarkStart(b, load(b, Spec{Wasm: guest(b, "pull-copy"), Name: "m", Timeout: time.Minute}))
 }
 
 func BenchmarkStartSmall(b *testing.B) {

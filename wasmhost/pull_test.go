@@ -41,7 +41,7 @@ func outputs(t testing.TB, rows []byte, n, outputs int) (all []abi.OutputRow) {
 }
 
 func TestAGuestOfRedpandasABIIsATransform(t *testing.T) {
-	p := load(t, Spec{Wasm: guest(t, "pull-copy"), Name: "m"})
+	p := load(t, Spec{Wasm: guest(t, "pull-copy"), Name: "m", Timeout: time.Minute})
 	if p.Filter() || !p.Redpanda() || p.Wants() != abi.WantRows {
 		t.Fatalf("filter %v, Redpanda's %v, wants %v", p.Filter(), p.Redpanda(), p.Wants())
 	}
@@ -72,7 +72,7 @@ func TestAGuestOfRedpandasABIIsATransform(t *testing.T) {
 }
 
 func TestAHeaderHasTheWidthsThatGuestsPointAt(t *testing.T) {
-	i := start(t, load(t, Spec{Wasm: guest(t, "pull-copy"), Name: "m"}), nil)
+	i := start(t, load(t, Spec{Wasm: guest(t, "pull-copy"), Name: "m", Timeout: time.Minute}), nil)
 	call, in, n := rowsOf(40,
 		Record{Offset: 42, Timestamp: 1_700_000_000_123, Value: []byte("hello")},
 		Record{Offset: 44, Timestamp: 1_700_000_000_100})
@@ -101,7 +101,7 @@ func TestAHeaderHasTheWidthsThatGuestsPointAt(t *testing.T) {
 }
 
 func TestCodesOfRedpandasABI(t *testing.T) {
-	i := start(t, load(t, Spec{Wasm: guest(t, "pull-codes"), Name: "m", Outputs: 2, Topics: []string{"a", "b"}}), nil)
+	i := start(t, load(t, Spec{Wasm: guest(t, "pull-codes"), Name: "m", Timeout: time.Minute, Outputs: 2, Topics: []string{"a", "b"}}), nil)
 	call, in, n := rowsOf(0, Record{Value: []byte("12345")})
 	out, err := i.Transform(context.Background(), call, in, n)
 	if err != nil {
@@ -168,7 +168,11 @@ func TestHostileGuestsOfRedpandasABIFailByKind(t *testing.T) {
 		{"pull-lying-header", Trap, "read_batch_header got a pointer outside of memory: 4 bytes at 0x10fffe"},
 		{"pull-lying-write", Trap, "write_record got a pointer outside of memory"},
 	} {
-		i := start(t, load(t, Spec{Wasm: guest(t, c.name), Name: "m", Timeout: 20 * time.Millisecond}), nil)
+		limit := time.Minute
+		if c.kind == Timeout {
+			limit = 20 * time.Millisecond
+		}
+		i := start(t, load(t, Spec{Wasm: guest(t, c.name), Name: "m", Timeout: limit}), nil)
 		call, in, n := rowsOf(0, Record{Value: []byte("a")}, Record{Offset: 1, Value: []byte("b")})
 		_, err := i.Transform(context.Background(), call, in, n)
 		var e *Error
@@ -182,7 +186,7 @@ func TestHostileGuestsOfRedpandasABIFailByKind(t *testing.T) {
 }
 
 func TestAGuestThatReadsNothingDropsEverything(t *testing.T) {
-	i := start(t, load(t, Spec{Wasm: guest(t, "pull-unread"), Name: "m"}), nil)
+	i := start(t, load(t, Spec{Wasm: guest(t, "pull-unread"), Name: "m", Timeout: time.Minute}), nil)
 	call, in, n := rowsOf(0, Record{Value: []byte("a")})
 	for range 2 {
 		if out, err := i.Transform(context.Background(), call, in, n); err != nil || len(out) != 0 {
@@ -204,7 +208,7 @@ func TestTheCallersContextEndsAPullingGuest(t *testing.T) {
 }
 
 func TestClosingParkedGuestsLeavesNoGoroutine(t *testing.T) {
-	p := load(t, Spec{Wasm: guest(t, "pull-copy"), Name: "m"})
+	p := load(t, Spec{Wasm: guest(t, "pull-copy"), Name: "m", Timeout: time.Minute})
 	before := runtime.NumGoroutine()
 	for n := range 100 {
 		i, err := p.Instance(context.Background(), nil)
@@ -232,7 +236,7 @@ func TestClosingParkedGuestsLeavesNoGoroutine(t *testing.T) {
 }
 
 func TestRowsThatAreNoneAreNotTheGuestsFault(t *testing.T) {
-	i := start(t, load(t, Spec{Wasm: guest(t, "pull-copy"), Name: "m"}), nil)
+	i := start(t, load(t, Spec{Wasm: guest(t, "pull-copy"), Name: "m", Timeout: time.Minute}), nil)
 	_, err := i.Transform(context.Background(), abi.Call{}, []byte("x"), 1)
 	var e *Error
 	if !errors.Is(err, abi.ErrInput) || errors.As(err, &e) {
@@ -244,7 +248,7 @@ func TestRowsThatAreNoneAreNotTheGuestsFault(t *testing.T) {
 }
 
 func TestTryRunsGuestsOfRedpandasABI(t *testing.T) {
-	p := load(t, Spec{Wasm: guest(t, "pull-copy"), Name: "m"})
+	p := load(t, Spec{Wasm: guest(t, "pull-copy"), Name: "m", Timeout: time.Minute})
 	records := make([]Record, 5000)
 	for n := range records {
 		records[n] = Record{Offset: int64(n), Timestamp: int64(n), Key: fmt.Appendf(nil, "k%d", n), Value: bytes.Repeat([]byte("v"), 100)}

@@ -117,7 +117,7 @@ func TestARecordThatAModuleFailsOnMeetsThePolicy(t *testing.T) {
 		name := "fails-" + language
 		b.createTopics(name+"-in", name+"-out", name+"-other")
 		out, err := b.millrun("wasm", "deploy", file, "--name", name, "--input", name+"-in", "--output", name+"-out,"+name+"-other",
-			"--on-error", "skip", "--retries", "0", "--timeout", "500ms")
+			"--on-error", "skip", "--retries", "0", "--timeout", "3s")
 		if err != nil {
 			b.Fatal(err, out)
 		}
