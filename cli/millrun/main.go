@@ -100,10 +100,12 @@ func badUsage(c *cli.Context, err error, _ bool) error {
 }
 
 // quietUsage makes every command answer bad flags with one line instead of its whole help, and unknown verbs below a
-// group of verbs with the nearest ones.
+// group of verbs with the nearest ones. An argument is never taken for the library's own verb help, or h: topics and
+// deployments may have these names.
 func quietUsage(commands []*cli.Command) {
 	for _, c := range commands {
 		c.OnUsageError = badUsage
+		c.HideHelpCommand = len(c.Subcommands) == 0
 		if len(c.Subcommands) > 0 && c.Action == nil {
 			group := c
 			c.Action = func(ctx *cli.Context) error {

@@ -36,6 +36,12 @@ func TestTopicsAreCreatedListedDescribedAlteredAndDeleted(t *testing.T) {
 	if len(v.Partitions) != 5 || v.Configs["segment.bytes"] != "1048576" || v.Configs["retention.ms"] != "" || v.ID == "" {
 		t.Errorf("topic describe: %+v", v)
 	}
+	for _, name := range []string{"h", "help"} { // the library has verbs of these names
+		must(t, p, "", "topic", "create", name)
+		if v := decode[topicView](t, must(t, p, "", "topic", "describe", name, "-o", "json")); v.Name != name {
+			t.Errorf("topic %s is described as %q", name, v.Name)
+		}
+	}
 	must(t, p, "", "topic", "delete", "plain")
 	refused(t, p, exitFailed, []string{"plain", "does not exist"}, "topic", "describe", "plain")
 	refused(t, p, exitFailed, []string{"orders", "exists"}, "topic", "create", "orders")
