@@ -240,7 +240,7 @@ func (d *demo) drawTable(list []transform.Summary, topics []string, now map[stri
 	w.Flush()
 	fmt.Fprintln(&text)
 	// A buffer takes everything.
-	_ = printDeployments(&text, list, time.Now())
+	_ = printDeployments(&text, list, time.Now(), widthOf(d.out))
 	if d.lines > 0 {
 		fmt.Fprintf(d.out, "\x1b[%dA\x1b[J", d.lines)
 	}

@@ -32,13 +32,13 @@ func wasmListCommand() *cli.Command {
 			if wantsJSON(c) {
 				return writeJSON(c.App.Writer, list)
 			}
-			return printDeployments(c.App.Writer, list, time.Now())
+			return printDeployments(c.App.Writer, list, time.Now(), widthOf(c.App.Writer))
 		},
 	}
 }
 
-// printDeployments prints a line for each deployment and, below, why some do not run.
-func printDeployments(out io.Writer, list []transform.Summary, now time.Time) error {
+// printDeployments prints a line of at most width for each deployment and, below, why some do not run.
+func printDeployments(out io.Writer, list []transform.Summary, now time.Time, width int) error {
 	t := table{columns: []column{
 		{title: "NAME"}, {title: "STATE"}, {title: "MODULE", spare: 5}, {title: "VERSION", right: true, spare: 3}, {title: "TOPICS", spare: 9},
 		{title: "MEMBERS", right: true, spare: 4}, {title: "PARTITIONS", right: true, spare: 7}, {title: "LAG", right: true},
@@ -46,7 +46,6 @@ func printDeployments(out io.Writer, list []transform.Summary, now time.Time) er
 		{title: "TIME/REC", right: true, spare: 1}, {title: "FUEL/REC", right: true, spare: 6}, {title: "MEMORY", right: true, spare: 2},
 		{title: "RESTARTS", right: true, spare: 8}, {title: "LAST ERROR", spare: 3},
 	}}
-	width := widthOf(out)
 	for i := range list {
 		s := &list[i]
 		lastError := "-"

@@ -50,7 +50,7 @@ func TestDeploymentsAreShownWithinTheWidthOfTheTerminal(t *testing.T) {
 	} {
 		t.Setenv("COLUMNS", width)
 		var list, described bytes.Buffer
-		if err := printDeployments(&list, []transform.Summary{s.Summary, {Name: "other", State: "running"}}, now); err != nil {
+		if err := printDeployments(&list, []transform.Summary{s.Summary, {Name: "other", State: "running"}}, now, widthOf(&list)); err != nil {
 			t.Fatal(err)
 		}
 		if err := printDeployment(&described, s, now); err != nil {
