@@ -75,6 +75,7 @@ func cases() []benchCase {
 		{"P10", "resident memory, idle and under load", memory},
 		{"P12", "10,000 partitions: create, stop, start", partitions},
 		{"W1", "latency of one-record produces, open loop at 1,000 a second, beside Wasm guests that take all they can get", guests},
+		{"P15", "a filter of 100 B records from batch to batch, beside kgo outside: consume, bytes.Contains, produce", filtering},
 	}
 }
 

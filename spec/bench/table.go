@@ -37,6 +37,7 @@ func (t *table) print(w io.Writer) {
 	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	if t.columns != nil {
 		t.printColumns(tw)
+		t.printFailures(w)
 		return
 	}
 	fmt.Fprintln(tw, "  measure\tmillrun\tkafka\tnull\tmillrun/kafka\tmillrun/null\tturns")
@@ -47,6 +48,10 @@ func (t *table) print(w io.Writer) {
 		fmt.Fprintln(tw, strings.Join(row, "\t"))
 	}
 	tw.Flush()
+	t.printFailures(w)
+}
+
+func (t *table) printFailures(w io.Writer) {
 	for _, f := range t.failures {
 		fmt.Fprintln(w, " ", f)
 	}
