@@ -32,7 +32,7 @@ var mayImport = map[string][]string{
 	"core/transform":      {"core/record", "core/meta", "wasmhost/abi"},
 	"core/admin":          {"core/transform", "core/meta"},
 	"core/broker":         {"core/*"},
-	"wasmhost":            {"wasmhost/abi", "wasmhost/binary", "wasmhost/meter"},
+	"wasmhost":            {"wasmhost/abi", "wasmhost/binary", "wasmhost/meter", "plugins/sdk/go/jsonscan"},
 	"wasmhost/binary":     {},
 	"wasmhost/meter":      {"wasmhost/binary"},
 	"cli/millrun":         {"*"},

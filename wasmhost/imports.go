@@ -27,6 +27,9 @@ func hostFuncs() []hostFunc {
 	return append([]hostFunc{
 		{abi.ImportModule, abi.ImportContext, i32 + i32, i32, hostContext},
 		{abi.ImportModule, abi.ImportLog, i32 + i32 + i32, "", hostLog},
+		{abi.ImportModule, abi.ImportFind, i32 + i32 + i32 + i32, i32, hostFind},
+		{abi.ImportModule, abi.ImportEquals, i32 + i32 + i32 + i32, i32, hostEquals},
+		{abi.ImportModule, abi.ImportJSONField, i32 + i32 + i32 + i32, i64, hostJSONField},
 		{abi.ImportEnv, abi.ImportAbort, i32 + i32 + i32 + i32, "", hostAbort},
 	}, append(redpandaFuncs(), wasiFuncs()...)...)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 
+	"github.com/millrun/millrun/plugins/sdk/go/jsonscan"
 	"github.com/millrun/millrun/wasmhost/abi"
 	"github.com/millrun/millrun/wasmhost/meter"
 )
@@ -46,6 +47,8 @@ type Instance struct {
 	time   guestTime
 	random *rand.ChaCha8
 	exited bool
+	dotted string        // the last path that millrun.json_field was asked for
+	path   jsonscan.Path // what it means
 }
 
 var errDiscarded = errors.New("this instance has failed before")

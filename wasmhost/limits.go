@@ -36,6 +36,8 @@ const (
 
 	configBytes = 1 << 20 // of millrun_configure's JSON
 
+	pathBytes = 4 << 10 // of a path given to millrun.json_field
+
 	logLineBytes = 4 << 10 // a longer line is cut
 	logBurst     = 1000    // lines of an instance at once
 	logPerSecond = 100     // lines of an instance from then on

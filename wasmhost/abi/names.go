@@ -19,6 +19,10 @@ const (
 	ImportContext = "context" // (p, cap i32) -> i32
 	ImportLog     = "log"     // (level, p, len i32)
 
+	ImportFind      = "find"       // (p, len, needle, needleLen i32) -> i32
+	ImportEquals    = "equals"     // (a, aLen, b, bLen i32) -> i32
+	ImportJSONField = "json_field" // (p, len, path, pathLen i32) -> i64
+
 	ImportWASI  = "wasi_snapshot_preview1"
 	ImportEnv   = "env"
 	ImportAbort = "abort" // (message, file, line, column i32), as AssemblyScript calls it

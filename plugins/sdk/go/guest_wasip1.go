@@ -18,6 +18,28 @@ func hostContext(buf []byte) int {
 	return int(wasmContext(unsafe.Pointer(unsafe.SliceData(buf)), uint32(len(buf))))
 }
 
+//go:wasmimport millrun find
+func wasmFind(p unsafe.Pointer, size uint32, needle unsafe.Pointer, needleSize uint32) int32
+
+//go:wasmimport millrun equals
+func wasmEquals(a unsafe.Pointer, aSize uint32, b unsafe.Pointer, bSize uint32) int32
+
+//go:wasmimport millrun json_field
+func wasmJSONField(p unsafe.Pointer, size uint32, path unsafe.Pointer, pathSize uint32) int64
+
+func hostFind(text, needle []byte) int {
+	return int(wasmFind(unsafe.Pointer(unsafe.SliceData(text)), uint32(len(text)), unsafe.Pointer(unsafe.SliceData(needle)), uint32(len(needle))))
+}
+
+func hostEquals(a, b []byte) bool {
+	return wasmEquals(unsafe.Pointer(unsafe.SliceData(a)), uint32(len(a)), unsafe.Pointer(unsafe.SliceData(b)), uint32(len(b))) != 0
+}
+
+func hostJSONField(text []byte, dotted string) (at, size int, ok bool) {
+	found := wasmJSONField(unsafe.Pointer(unsafe.SliceData(text)), uint32(len(text)), unsafe.Pointer(unsafe.StringData(dotted)), uint32(len(dotted)))
+	return int(found >> 32), int(uint32(found)), found >= 0
+}
+
 // input is the buffer that the host writes to; held here, so that it stays.
 var input []byte
 

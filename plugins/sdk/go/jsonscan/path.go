@@ -58,18 +58,27 @@ func sameKey(raw []byte, key string) bool {
 // Lookup finds the value at the path, as it stands in the text. It is nil if there
 // is none or if the text, anywhere, is no JSON.
 func Lookup(text []byte, path Path) []byte {
-	l := lookup{b: text, path: path}
-	end := l.value(skipBlank(text, 0), 0)
-	if end < 0 || skipBlank(text, end) != len(text) {
+	at, size, ok := Find(text, path)
+	if !ok {
 		return nil
 	}
-	return l.found
+	return text[at : at+size : at+size]
+}
+
+// Find is Lookup that tells where the value lies.
+func Find(text []byte, path Path) (at, size int, ok bool) {
+	l := lookup{b: text, path: path, at: -1}
+	end := l.value(skipBlank(text, 0), 0)
+	if end < 0 || skipBlank(text, end) != len(text) || l.at < 0 {
+		return 0, 0, false
+	}
+	return l.at, l.end - l.at, true
 }
 
 type lookup struct {
-	b     []byte
-	path  Path
-	found []byte
+	b       []byte
+	path    Path
+	at, end int // of what was found; at is -1 if nothing was
 }
 
 // value is where the value at at ends, which lies on the path, depth steps down.
@@ -80,7 +89,7 @@ func (l *lookup) value(at, depth int) int {
 	if depth == len(l.path) {
 		end := skipValue(l.b, at, depth)
 		if end >= 0 {
-			l.found = l.b[at:end:end]
+			l.at, l.end = at, end
 		}
 		return end
 	}
@@ -91,7 +100,7 @@ func (l *lookup) value(at, depth int) int {
 	e := entriesOf(l.b, at)
 	for e.entry() {
 		if object && sameKey(e.key, step.Key) {
-			l.found = nil // of a key that comes twice the last counts, whatever it holds
+			l.at = -1 // of a key that comes twice the last counts, whatever it holds
 			e.at = l.value(e.at, depth+1)
 		} else if !object && e.index == step.Index {
 			e.at = l.value(e.at, depth+1)
