@@ -90,8 +90,10 @@ func (a *allowance) release() {
 	}
 }
 
-// pause lets others run: other goroutines, and guests that wait for a turn, which does not count as this one's time.
+// pause lets others run: other threads, as guests may keep all processors busy; other
+// goroutines; and guests that wait for a turn, which does not count as this one's time.
 func (a *allowance) pause() {
+	yieldThread()
 	if !a.turns.wanted() {
 		runtime.Gosched()
 		return
