@@ -39,8 +39,10 @@ type consumption struct {
 	at      map[int32]int64 // the next offset of each partition
 	out     *bufio.Writer
 	printed int64
-	accept  func(*kgo.Record) bool  // nil: all records
-	write   func(*kgo.Record) error // prints one record
+
+	assigned *assignment             // nil without a group
+	accept   func(*kgo.Record) bool  // nil: all records
+	write    func(*kgo.Record) error // prints one record
 }
 
 func consume(c *cli.Context) error {
@@ -120,8 +122,9 @@ func (r *consumption) plan(ctx context.Context, admin *kadm.Client, from positio
 			r.at[o.Partition] = o.At
 		}
 	})
-	return []kgo.Opt{kgo.ConsumerGroup(r.group), kgo.ConsumeTopics(r.topic), kgo.ConsumeResetOffset(from.kgo()), kgo.AutoCommitMarks(),
-		kgo.AutoCommitInterval(time.Second)}, nil
+	r.assigned = &assignment{topic: r.topic}
+	return append(r.assigned.options(), kgo.ConsumerGroup(r.group), kgo.ConsumeTopics(r.topic), kgo.ConsumeResetOffset(from.kgo()),
+		kgo.AutoCommitMarks(), kgo.AutoCommitInterval(time.Second)), nil
 }
 
 func (r *consumption) loop(ctx context.Context, client *kgo.Client) error {
@@ -190,26 +193,16 @@ func (r *consumption) done(client *kgo.Client) bool {
 	if r.ends == nil {
 		return false
 	}
-	mine := r.at
-	if r.group != "" {
-		assigned := client.UncommittedOffsets()[r.topic]
-		if len(assigned) == 0 {
-			assigned = client.CommittedOffsets()[r.topic]
-		}
-		if len(assigned) == 0 {
-			return r.reached(r.at)
-		}
-		mine = make(map[int32]int64, len(assigned))
-		for p := range assigned {
-			mine[p] = r.at[p]
-		}
-	}
-	return r.reached(mine)
+	return r.reached(client.CommittedOffsets()[r.topic])
 }
 
-func (r *consumption) reached(partitions map[int32]int64) bool {
-	for p := range partitions {
-		if r.at[p] < r.ends[p] {
+// reached says whether every partition of this member is at its end, by what it has read or by what the group had committed
+// when the partition came to it.
+func (r *consumption) reached(committed map[int32]kgo.EpochOffset) bool {
+	mine, joined := r.assigned.partitions()
+	for p, at := range r.at {
+		// Before it has joined, a member is through only if its group is.
+		if (!joined || mine[p]) && max(at, committed[p].Offset) < r.ends[p] {
 			return false
 		}
 	}
