@@ -25,6 +25,11 @@ type scanner struct {
 		index   [1001]int32
 		state   [5]uint32
 	}
+	layout struct { // of simd/scan.c
+		state  [5]uint32
+		parts  [33]uint32
+		pieces [1024 + 64]byte
+	}
 }
 
 // What to do with the field, in simd/scan.c's words.
@@ -76,6 +81,7 @@ type (
 		invert        uint32
 		doubts        address
 		search        address
+		layout        address
 	}
 )
 
@@ -99,6 +105,7 @@ func newScanner(c *condition) *scanner {
 	}
 	s.job.path = view{addressOf(unsafe.SliceData(s.steps)), uint32(len(s.steps))}
 	s.job.search = addressOf(&s.search)
+	s.job.layout = addressOf(&s.layout)
 	s.job.value = s.text(string(c.value))
 	if c.op == "" {
 		s.job.value = s.text(string(c.text))

@@ -50,6 +50,35 @@ func samples(n int) [][]byte {
 }
 
 func TestTheModuleDecidesAsTheCondition(t *testing.T) {
+	decidesAsTheCondition(t, conditions, samples(3000))
+}
+
+// The module keeps the layout that most records of a topic have. Here every second record has it, and the others are that one
+// with a change at every place: other values, other keys, and much that is no JSON any more.
+func TestTheModuleDecidesAsTheConditionAboutRecordsOfOneLayout(t *testing.T) {
+	const base = `{"id":1234567,"deep":{"name":"Ann", "country":"NL","list":["a",-1,true,null,{"n":0}]},"total":12.5,"esc":"a\"b\u00e9","s" : "abc","pad":"pppppppppppppppppppppppppppppp"}`
+	var values [][]byte
+	add := func(parts ...string) { values = append(values, []byte(base), []byte(strings.Join(parts, ""))) }
+	for i := range len(base) {
+		add(base[:i], base[i+1:])
+		add(base[:i])
+		for _, c := range []string{`"`, `\`, ",", ":", "{", "}", "[", "]", "0", "7", "a", " ", "\n", "\x01", ".", "-", "e", `"x"`, "null", "12345678901234567", "é"} {
+			add(base[:i], c, base[i:])
+			add(base[:i], c, base[i+1:])
+		}
+	}
+	add(base, " ")
+	add(base, base)
+	decidesAsTheCondition(t, []millrun.Config{
+		{"field": "deep.country", "value": "NL"}, {"field": "total", "op": "ge", "value": "12.5"}, {"field": "deep.list.1", "op": "lt", "value": "0"},
+		{"field": "deep.list.3", "op": "exists"}, {"field": "deep.list.4.n", "value": "0"}, {"field": "s", "op": "ne", "value": "abc", "invert": "true"},
+		{"field": "esc", "op": "contains", "value": `"bé`}, {"field": "id", "op": "le", "value": "1234567"}, {"field": "deep", "op": "exists"},
+		{"field": "none", "op": "exists"},
+	}, values)
+}
+
+// decidesAsTheCondition gives values to the module under each configuration.
+func decidesAsTheCondition(t *testing.T, configs []millrun.Config, values [][]byte) {
 	if testing.Short() {
 		t.Skip("compiling a plain-Go guest takes a second: not with -short")
 	}
@@ -57,13 +86,13 @@ func TestTheModuleDecidesAsTheCondition(t *testing.T) {
 	h := wasmhost.New(wasmhost.Config{CacheDir: t.TempDir()})
 	defer h.Close(context.Background())
 	var records []wasmhost.Record
-	for i, v := range samples(3000) {
+	for i, v := range values {
 		records = append(records, wasmhost.Record{Offset: int64(i) * 5, Timestamp: int64(i * i * 1000), Key: bytes.Repeat([]byte("k"), i%300), Value: v})
 		if i%4 == 0 {
 			records[i].Key = nil
 		}
 	}
-	for _, config := range conditions {
+	for _, config := range configs {
 		c, err := parse(config)
 		if err != nil {
 			t.Fatal(err)

@@ -20,6 +20,20 @@ typedef struct {
 	uint32_t is_field; /* or else the whole value */
 } doubt;
 
+/* Most records of a topic have one layout: the same keys in the same order. It is kept as the pieces of a text that lie
+   around its values, the strings (without their quotes) and the bare ones. A text that is made of those pieces with strings
+   and bare values in between is JSON, as the one is that they were taken from, and its field lies where that one's lay: to
+   look for the pieces is much less than to parse it. */
+enum { LAYOUT_VALUES = 32, LAYOUT_BYTES = 1024, IS_STRING = 1 << 16 };
+
+typedef struct {
+	uint32_t values; /* 0: there is no layout */
+	uint32_t field;  /* the number of the value that is the field */
+	uint32_t hits, misses, patience; /* since it was taken; and how many misses are borne before another is */
+	uint32_t parts[LAYOUT_VALUES + 1]; /* the size of each piece, and whether a string follows */
+	uint8_t pieces[LAYOUT_BYTES + MILLRUN_SLACK]; /* each takes whole 16 bytes */
+} layout;
+
 typedef struct {
 	const uint8_t *records;
 	uint32_t size, n;
@@ -32,6 +46,7 @@ typedef struct {
 	uint32_t invert;
 	doubt *doubts; /* room for n */
 	millrun__json *scratch;
+	layout *layout;
 } job;
 
 enum { NO, YES, DOUBT };
@@ -106,6 +121,104 @@ MILLRUN__IN uint32_t judge(const job *j, millrun_bytes field) {
 	return j->holds >> (order < 0 ? 0 : order > 0 ? 2 : 1) & 1;
 }
 
+/* bare is where the number or word ends that begins at p, or NULL; it may lie behind the end. */
+MILLRUN__IN const uint8_t *bare(const uint8_t *p, const uint8_t *end) {
+	if (MILLRUN__LIKELY((uint8_t)(*p - '1') <= 8)) {
+		const uint8_t *to = p + digits_at(p);
+		if (*to == '.') {
+			const uint32_t part = digits_at(to + 1);
+			if (part == 0) return NULL;
+			to += 1 + part;
+		}
+		const uint8_t c = *to; /* a digit, where there were more than 16 */
+		if (MILLRUN__LIKELY((c | 32) != 'e' && (uint8_t)(c - '0') > 9 && c != '.')) return to;
+	}
+	uint32_t next = millrun__load32(p);
+	return millrun__bare(p, end, &next);
+}
+
+/* fits finds the field of a text that has the layout; false if it has another, or is no JSON. */
+MILLRUN__IN bool fits(const layout *l, millrun_bytes text, millrun_bytes *field) {
+	const uint8_t *p = text.p, *const end = p + text.n, *piece = l->pieces;
+	for (uint32_t i = 0;; i++) {
+		const uint32_t part = l->parts[i], size = part & (IS_STRING - 1);
+		if ((int32_t)size > end - p || !millrun__same(p, piece, size)) return false;
+		p += size;
+		if (i == l->values) return p == end;
+		piece += (size + 15) & ~15u;
+		const uint8_t *from = p;
+		uint32_t quote = 0;
+		if ((part & IS_STRING) != 0) {
+			bool escaped = false;
+			p = millrun__string(p, end, &escaped);
+			quote = 1;
+		} else {
+			p = bare(p, end);
+		}
+		if (MILLRUN__RARE(p == NULL)) return false;
+		if (i == l->field) *field = (millrun_bytes){from - quote, (uint32_t)(p - from) + 2 * quote};
+	}
+}
+
+/* keep_piece adds the bytes up to `to` to the layout, if there is room. */
+MILLRUN__IN bool keep_piece(layout *l, uint32_t n, uint32_t *used, const uint8_t *from, const uint8_t *to, uint32_t kind) {
+	const uint32_t size = (uint32_t)(to - from), room = (size + 15) & ~15u;
+	if (n > LAYOUT_VALUES || room > LAYOUT_BYTES - *used) return false;
+	for (uint32_t at = 0; at < size; at += 16) wasm_v128_store(l->pieces + *used + at, wasm_v128_load(from + at));
+	*used += room;
+	l->parts[n] = size | kind;
+	return true;
+}
+
+/* learn takes the layout of a text that is JSON and whose field is known. It leaves none if the field is an array or an
+   object, or the text a large one. */
+MILLRUN__IN void learn(layout *l, millrun_bytes text, millrun_bytes field) {
+	const uint8_t *p = text.p, *from = p, *const end = p + text.n;
+	uint32_t n = 0, used = 0, found = 0;
+	l->values = 0, l->hits = 0, l->misses = 0;
+	while (p < end) {
+		const uint8_t *const value = p;
+		const uint8_t c = *p;
+		if (c == '"') {
+			bool escaped = false;
+			const uint8_t *close = millrun__string(p + 1, end, &escaped);
+			if (close == NULL) return;
+			p = close + 1;
+			const uint8_t *after = p;
+			while (after < end && *after <= ' ') after++;
+			if (after < end && *after == ':') continue; /* a key is a part of its piece */
+			if (!keep_piece(l, n, &used, from, value + 1, IS_STRING)) return;
+			from = close;
+		} else if (c == '-' || (uint8_t)(c - '0') <= 9 || (uint8_t)(c - 'a') < 26) {
+			p = bare(p, end);
+			if (p == NULL || !keep_piece(l, n, &used, from, value, 0)) return;
+			from = p;
+		} else {
+			p++;
+			continue;
+		}
+		if (value == field.p) l->field = n, found = 1;
+		n++;
+	}
+	if (found && keep_piece(l, n, &used, from, end, 0)) l->values = n;
+}
+
+/* field_of finds the field, by the layout or else by parsing. */
+MILLRUN__IN millrun_bytes field_of(const job *j, millrun_bytes text, bool *unsure) {
+	layout *const l = j->layout;
+	millrun_bytes field;
+	if (MILLRUN__LIKELY(l->values != 0) && MILLRUN__LIKELY(fits(l, text, &field))) {
+		l->hits++;
+		return field;
+	}
+	field = millrun__lookup(j->scratch, text, j->path, unsure);
+	if (field.p == NULL || *unsure || l->misses++ < l->patience) return field;
+	/* Where layouts change all the time they are taken more and more rarely. */
+	l->patience = l->hits >= 16 ? 0 : l->patience < 128 ? 2 * l->patience + 1 : 255;
+	learn(l, text, field);
+	return field;
+}
+
 /* scan sets the bits of the records that go on, and is the number of those in doubt; -1 if the records are not such. */
 __attribute__((export_name("scan"))) int32_t scan(const job *j) {
 	const uint8_t *p = j->records, *const end = p + j->size;
@@ -134,7 +247,7 @@ __attribute__((export_name("scan"))) int32_t scan(const job *j) {
 				verdict = millrun_find(found, j->value) >= 0;
 			} else {
 				bool unsure = false;
-				const millrun_bytes field = millrun__lookup(j->scratch, found, j->path, &unsure);
+				const millrun_bytes field = field_of(j, found, &unsure);
 				if (MILLRUN__RARE(unsure)) verdict = DOUBT;
 				else if (field.p != NULL) {
 					verdict = judge(j, field);
