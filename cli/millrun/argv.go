@@ -43,7 +43,8 @@ func reorder(app *cli.App, argv []string) []string {
 	return append(append(out, given...), args...)
 }
 
-// split parts the words behind a verb into flags (with their values) and arguments.
+// split parts the words behind a verb into flags (with their values) and arguments. Behind a last flag without its value there
+// are no arguments, or the first would be taken for the value.
 func split(flags []cli.Flag, words []string) (given, args []string) {
 	for len(words) > 0 {
 		word := words[0]
@@ -54,7 +55,10 @@ func split(flags []cli.Flag, words []string) (given, args []string) {
 			args, words = append(args, word), words[1:]
 			continue
 		}
-		n := min(flagWords(flags, words), len(words))
+		n := flagWords(flags, words)
+		if n > len(words) {
+			return append(given, words...), nil
+		}
 		given, words = append(given, words[:n]...), words[n:]
 	}
 	return given, args

@@ -21,7 +21,7 @@ func consumeCommand() *cli.Command {
 		ArgsUsage: "TOPIC",
 		Flags: []cli.Flag{bootstrapFlag(), outputFlag(),
 			&cli.StringFlag{Name: "from", Usage: "begin at `POSITION`: earliest, latest, @ms or an offset (with -g: only where the group has committed nothing)", Value: "earliest"},
-			&cli.Int64Flag{Name: "n", Usage: "stop after `COUNT` records"},
+			&cli.Int64Flag{Name: "n", Usage: "stop after `COUNT` records", DefaultText: "no end"},
 			&cli.StringFlag{Name: "g", Usage: "read as a member of `GROUP`, and commit"},
 			&cli.IntFlag{Name: "p", Usage: "only partition `N`", Value: -1, DefaultText: "all"},
 			&cli.BoolFlag{Name: "exit", Usage: "stop at the end that the topic had when the reading began"},

@@ -71,7 +71,7 @@ func devOptions(c *cli.Context) (serveOptions, error) {
 
 func noArguments(c *cli.Context) error {
 	if c.Args().Present() {
-		return usagef("millrun %s takes no argument, but was given %q", c.Command.Name, c.Args().First())
+		return usagef("%s takes no argument, but was given %q", c.Command.HelpName, c.Args().First())
 	}
 	return nil
 }

@@ -167,7 +167,10 @@ func printGroup(c *cli.Context, v groupView) error {
 		fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%d\t%s\n", p.Topic, p.Partition, offset, p.End, p.Lag, p.Member)
 	}
 	if len(v.Members) > 0 {
-		fmt.Fprintln(w, "MEMBER\tCLIENT\tHOST\tPARTITIONS")
+		if err := w.Flush(); err != nil { // the columns of the two tables have nothing to do with each other
+			return err
+		}
+		fmt.Fprintln(w, "\nMEMBER\tCLIENT\tHOST\tPARTITIONS")
 		for _, m := range v.Members {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%d\n", m.ID, m.Client, m.Host, len(m.Partitions))
 		}

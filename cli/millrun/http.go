@@ -30,8 +30,7 @@ func httpBase(c *cli.Context) string {
 }
 
 // callHTTP sends a request to the broker's HTTP side and decodes the answer into out, if that is not nil; a
-// []byte takes it as it is. An answer that
-// is an error becomes one, in the broker's own words.
+// []byte takes it as it is. An answer that is an error becomes a [*refusal], in the broker's own words.
 func callHTTP(c *cli.Context, method, path, contentType string, body io.Reader, out any) error {
 	req, err := http.NewRequestWithContext(c.Context, method, httpBase(c)+path, body)
 	if err != nil {
@@ -51,13 +50,13 @@ func callHTTP(c *cli.Context, method, path, contentType string, body io.Reader, 
 		return fmt.Errorf("%s: %w", httpBase(c), err)
 	}
 	if resp.StatusCode/100 != 2 {
-		var refusal struct {
+		var answer struct {
 			Error string `json:"error"`
 		}
-		if json.Unmarshal(text, &refusal) != nil || refusal.Error == "" {
-			refusal.Error = fmt.Sprintf("%s %s: %s: %.200s", method, path, resp.Status, bytes.TrimSpace(text))
+		if json.Unmarshal(text, &answer) != nil || answer.Error == "" {
+			answer.Error = fmt.Sprintf("%s %s: %s: %.200s", method, path, resp.Status, bytes.TrimSpace(text))
 		}
-		return fmt.Errorf("%s", refusal.Error)
+		return &refusal{status: resp.StatusCode, text: answer.Error}
 	}
 	if out == nil {
 		return nil

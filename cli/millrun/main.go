@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -55,8 +54,7 @@ func run(ctx context.Context, argv []string, stdin io.Reader, stdout, stderr io.
 func isUsage(err error) bool {
 	var usage *usageError
 	var config *broker.ConfigError
-	missing := strings.HasPrefix(err.Error(), "Required flag") // the library's type for it is its own
-	return missing || errors.As(err, &usage) || errors.As(err, &config)
+	return errors.As(err, &usage) || errors.As(err, &config)
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
@@ -82,49 +80,4 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 	quietUsage(app.Commands)
 	app.OnUsageError = badUsage
 	return app
-}
-
-// usageError is a mistake in the command line: it ends the process with exit code 2.
-type usageError struct{ message string }
-
-func (e *usageError) Error() string { return e.message }
-
-func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
-
-func badUsage(c *cli.Context, err error, _ bool) error {
-	name := "millrun"
-	if c.Command != nil && c.Command.HelpName != "" {
-		name = c.Command.HelpName
-	}
-	return usagef("%v: see '%s --help'", err, name)
-}
-
-// quietUsage makes every command answer bad flags with one line instead of its whole help, and unknown verbs below a
-// group of verbs with the nearest ones. An argument is never taken for the library's own verb help, or h: topics and
-// deployments may have these names.
-func quietUsage(commands []*cli.Command) {
-	for _, c := range commands {
-		c.OnUsageError = badUsage
-		c.HideHelpCommand = len(c.Subcommands) == 0
-		if len(c.Subcommands) > 0 && c.Action == nil {
-			group := c
-			c.Action = func(ctx *cli.Context) error {
-				if ctx.Args().Present() {
-					return unknownVerb(group.Subcommands, "millrun "+group.Name, ctx.Args().First())
-				}
-				return usagef("%s needs a verb: see 'millrun %s --help'", group.Name, group.Name)
-			}
-		}
-		quietUsage(c.Subcommands)
-	}
-}
-
-func unknownVerb(commands []*cli.Command, parent, verb string) error {
-	names := make([]string, 0, len(commands))
-	for _, c := range commands {
-		if !c.Hidden {
-			names = append(names, c.Name)
-		}
-	}
-	return usagef("no verb %q: '%s' has %s", verb, parent, joinWords(names))
 }

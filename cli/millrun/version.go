@@ -35,6 +35,9 @@ func versionCommand() *cli.Command {
 		Usage: "print the version of this binary",
 		Flags: []cli.Flag{outputFlag()},
 		Action: func(c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
 			if wantsJSON(c) {
 				return writeJSON(c.App.Writer, map[string]string{"version": version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH})
 			}

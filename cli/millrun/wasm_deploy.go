@@ -32,7 +32,7 @@ func wasmDeployCommand() *cli.Command {
 		Flags: []cli.Flag{httpFlag(), bootstrapFlag(), outputFlag(),
 			&cli.StringFlag{Name: "name", Usage: "the deployment's `NAME`", Required: true},
 			&cli.StringSliceFlag{Name: "input", Usage: "topic to read, or /PATTERN/ for all topics that match; several with commas", Required: true},
-			&cli.StringSliceFlag{Name: "output", Usage: "topic to write; several with commas"},
+			&cli.StringSliceFlag{Name: "output", Usage: "topic to write; several with commas", Required: true},
 			&cli.StringFlag{Name: "group", Usage: "the consumer group", DefaultText: "the name"},
 			&cli.StringSliceFlag{Name: "config", KeepSpace: true, Usage: "`NAME=VALUE` for the module; may be repeated"},
 			&cli.StringFlag{Name: "from", Usage: "where to begin: earliest, latest or @ms", DefaultText: "where the group has been, else latest"},
@@ -83,9 +83,6 @@ func wasmDeploy(c *cli.Context) error {
 }
 
 func deployRoute(spec transform.DeploySpec) string {
-	if len(spec.Output) == 0 {
-		return "reads " + joinWords(spec.Input)
-	}
 	return "reads " + joinWords(spec.Input) + ", writes " + joinWords(spec.Output)
 }
 
@@ -94,11 +91,18 @@ func deploySpec(c *cli.Context) (transform.DeploySpec, error) {
 	if err != nil {
 		return transform.DeploySpec{}, err
 	}
-	retries := int32(c.Int("retries"))
+	retries, err := wholeNumber(c, "retries", 0, transform.MaxRetries)
+	if err != nil {
+		return transform.DeploySpec{}, err
+	}
+	members, err := wholeNumber(c, "members", 1, transform.MaxMembers)
+	if err != nil {
+		return transform.DeploySpec{}, err
+	}
 	return transform.DeploySpec{
 		Name: c.String("name"), Input: splitCommas(c.StringSlice("input")), Output: splitCommas(c.StringSlice("output")), Group: c.String("group"),
 		Config: config, From: c.String("from"), Partition: c.String("partition"), Guarantee: c.String("guarantee"), OnError: c.String("on-error"),
-		DLQ: c.String("dlq"), Retries: &retries, Timeout: c.Duration("timeout").String(), Memory: c.String("memory"), Members: int32(c.Int("members")),
+		DLQ: c.String("dlq"), Retries: &retries, Timeout: c.Duration("timeout").String(), Memory: c.String("memory"), Members: members,
 		CreateOutputs: c.Bool("create-outputs"),
 	}, nil
 }
@@ -127,17 +131,30 @@ func splitCommas(values []string) []string {
 
 // readModule reads a module from a file, or returns nil for the name of one that ships inside every broker.
 func readModule(file string) ([]byte, error) {
-	module, err := os.ReadFile(file)
-	if err == nil {
-		return module, nil
-	}
+	f, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, ships := plugins.Module(file); ships {
 			return nil, nil
 		}
 		return nil, fmt.Errorf("module %s: there is no such file, and millrun ships %s", file, joinWords(plugins.Names()))
 	}
-	return nil, fmt.Errorf("module %w", err)
+	var module []byte
+	if err == nil {
+		defer f.Close()
+		module, err = io.ReadAll(io.LimitReader(f, transform.MaxModuleBytes+1))
+	}
+	var path *fs.PathError
+	switch {
+	case errors.As(err, &path):
+		return nil, fmt.Errorf("module %s: %w", file, path.Err)
+	case err != nil:
+		return nil, fmt.Errorf("module %s: %w", file, err)
+	case len(module) == 0:
+		return nil, fmt.Errorf("module %s: the file is empty", file)
+	case len(module) > transform.MaxModuleBytes:
+		return nil, fmt.Errorf("module %s has more than %d bytes, which are the most that a module may have", file, transform.MaxModuleBytes)
+	}
+	return module, nil
 }
 
 func deployBody(spec transform.DeploySpec, module []byte) (*bytes.Buffer, string, error) {
@@ -223,11 +240,12 @@ func printDeleted(w io.Writer, deleted transform.Deleted) error {
 }
 
 func changeDeployment(c *cli.Context, method, path, done string) error {
-	if err := callHTTP(c, method, path, "", nil, nil); err != nil {
+	var answer json.RawMessage
+	if err := callHTTP(c, method, path, "", nil, &answer); err != nil {
 		return err
 	}
 	if wantsJSON(c) {
-		return writeJSON(c.App.Writer, map[string]string{"result": done})
+		return writeJSON(c.App.Writer, answer)
 	}
 	_, err := fmt.Fprintln(c.App.Writer, done)
 	return err

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -39,19 +41,39 @@ func wasmLogs(c *cli.Context) error {
 	}
 	// Which of the topics a deployment's lines are in depends on its module, and it may have had one of either kind.
 	topics := []string{transform.LogsTopic, transform.RedpandaLogsTopic}
+	known := callHTTP(c, http.MethodGet, "/v1/deployments/"+url.PathEscape(name), "", nil, nil)
 	if !c.Bool("f") {
+		printed := &countingWriter{w: c.App.Writer}
 		for _, topic := range topics {
-			if err := printLogs(c, topic, name, c.App.Writer); err != nil {
+			if err := printLogs(c, topic, name, printed); err != nil {
 				return err
 			}
 		}
+		if printed.n == 0 && isRefusal(known, http.StatusNotFound) { // what a deleted one has logged is still there for a while
+			return known
+		}
 		return nil
+	}
+	if isRefusal(known, http.StatusNotFound) {
+		fmt.Fprintf(c.App.ErrWriter, "%v yet: waiting for what it will log\n", known)
 	}
 	lines, ended := &lockedWriter{w: c.App.Writer}, make(chan error)
 	for _, topic := range topics {
 		go func() { ended <- printLogs(c, topic, name, lines) }()
 	}
 	return errors.Join(<-ended, <-ended)
+}
+
+// countingWriter knows how many bytes went through.
+type countingWriter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *countingWriter) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	c.n += int64(n)
+	return n, err
 }
 
 // lockedWriter takes whole lines from several goroutines.

@@ -93,9 +93,7 @@ func TestWhoFollowsTheLogsWaitsForTheFirstLine(t *testing.T) {
 	if err := os.WriteFile(file, wasm, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := must(t, p, "", "wasm", "logs", "f"); got != "" {
-		t.Errorf("before anybody has logged: %q", got)
-	}
+	refused(t, p, exitFailed, []string{"there is no deployment f"}, "wasm", "logs", "f")
 	follower := startVerb(t, p, "wasm", "logs", "f", "-f")
 	must(t, p, "", "wasm", "deploy", file, "--name", "f", "--input", "in", "--output", "out", "--create-outputs", "--on-error", "skip", "--retries", "0")
 	must(t, p, "1\n", "produce", "in")

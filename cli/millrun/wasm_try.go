@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -43,7 +44,7 @@ func wasmTest(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if isCase(file) {
+	if isCase(file) || filepath.Ext(file) == caseExtension {
 		return testCase(c, file)
 	}
 	if c.String("records") == "" {
@@ -158,7 +159,7 @@ func readRecords(path string) ([]recordView, error) {
 		d := json.NewDecoder(bytes.NewReader(lines.Bytes()))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&v); err != nil {
-			return nil, usagef("%s:%d: not a record as JSON: %v", path, number, err)
+			return nil, usagef("%s:%d: not a record as 'millrun consume -o json' prints it: %s", path, number, strings.TrimPrefix(err.Error(), "json: "))
 		}
 		records = append(records, v)
 	}
@@ -183,6 +184,12 @@ func compareRecords(c *cli.Context, made, expected []recordView) error {
 			continue
 		}
 		differences++
+		if wantsJSON(c) {
+			if err := writeJSON(c.App.Writer, differenceAt(i, made, expected)); err != nil {
+				return err
+			}
+			continue
+		}
 		fmt.Fprintf(c.App.Writer, "record %d\n", i+1)
 		if want != "" {
 			fmt.Fprintf(c.App.Writer, "  expected %s\n", want)
@@ -195,6 +202,24 @@ func compareRecords(c *cli.Context, made, expected []recordView) error {
 		return fmt.Errorf("%s of %s expected, %s made", count(differences, "difference"), count(len(expected), "record"), count(len(made), "record"))
 	}
 	return nil
+}
+
+// difference is a line of test --expect -o json.
+type difference struct {
+	Record   int         `json:"record"` // counted from 1
+	Expected *recordView `json:"expected"`
+	Made     *recordView `json:"made"`
+}
+
+func differenceAt(i int, made, expected []recordView) difference {
+	d := difference{Record: i + 1}
+	if i < len(expected) {
+		d.Expected = &expected[i]
+	}
+	if i < len(made) {
+		d.Made = &made[i]
+	}
+	return d
 }
 
 func lineOf(v recordView) string {

@@ -21,6 +21,9 @@ import (
 	"github.com/millrun/millrun/core/transform"
 )
 
+// asItIs is the help's default of a setting that an upgrade does not name.
+const asItIs = "as it is"
+
 func wasmUpgradeCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "upgrade",
@@ -35,14 +38,14 @@ func wasmUpgradeCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "config", KeepSpace: true, Usage: "`NAME=VALUE` for the module, beside those that are set; may be repeated"},
 			&cli.BoolFlag{Name: "clear-config", Usage: "forget the values that are set; those of --config count alone"},
 			&cli.StringFlag{Name: "from", Usage: "where inputs begin that are new: earliest, latest or @ms", DefaultText: "latest"},
-			&cli.StringFlag{Name: "partition", Usage: "an output record's partition: same as its input's, or by its key's hash"},
-			&cli.StringFlag{Name: "guarantee", Usage: "exactly-once or at-least-once"},
-			&cli.StringFlag{Name: "on-error", Usage: "when the retries are used up: stop, skip or dlq"},
-			&cli.StringFlag{Name: "dlq", Usage: "the topic for dead letters"},
-			&cli.IntFlag{Name: "retries", Usage: "how often a failed call is tried again"},
-			&cli.DurationFlag{Name: "timeout", Usage: "longest time of one call"},
-			&cli.StringFlag{Name: "memory", Usage: "most memory of one instance"},
-			&cli.IntFlag{Name: "members", Usage: "members of the group that this broker runs"},
+			&cli.StringFlag{Name: "partition", Usage: "an output record's partition: same as its input's, or by its key's hash", DefaultText: asItIs},
+			&cli.StringFlag{Name: "guarantee", Usage: "exactly-once or at-least-once", DefaultText: asItIs},
+			&cli.StringFlag{Name: "on-error", Usage: "when the retries are used up: stop, skip or dlq", DefaultText: asItIs},
+			&cli.StringFlag{Name: "dlq", Usage: "the topic for dead letters", DefaultText: asItIs},
+			&cli.IntFlag{Name: "retries", Usage: "how often a failed call is tried again", DefaultText: asItIs},
+			&cli.DurationFlag{Name: "timeout", Usage: "longest time of one call", DefaultText: asItIs},
+			&cli.StringFlag{Name: "memory", Usage: "most memory of one instance", DefaultText: asItIs},
+			&cli.IntFlag{Name: "members", Usage: "members of the group that this broker runs", DefaultText: asItIs},
 			&cli.BoolFlag{Name: "create-outputs", Usage: "create missing outputs with the input's number of partitions"},
 			&cli.BoolFlag{Name: "shadow", Usage: "only try the new version and print where it differs; switch nothing"},
 			&cli.BoolFlag{Name: "force", Usage: "switch even if the new version fails where the old one does not"},
@@ -95,7 +98,7 @@ func wasmUpgrade(c *cli.Context) error {
 func upgradeSpec(c *cli.Context) (transform.UpgradeSpec, error) {
 	spec := transform.UpgradeSpec{
 		ClearConfig: c.Bool("clear-config"), From: c.String("from"), Partition: c.String("partition"), Guarantee: c.String("guarantee"),
-		OnError: c.String("on-error"), DLQ: c.String("dlq"), Memory: c.String("memory"), Members: int32(c.Int("members")),
+		OnError: c.String("on-error"), DLQ: c.String("dlq"), Memory: c.String("memory"),
 		Shadow: c.Bool("shadow"), Force: c.Bool("force"),
 	}
 	config, err := pairs(c, "config")
@@ -115,8 +118,16 @@ func upgradeSpec(c *cli.Context) (transform.UpgradeSpec, error) {
 		spec.Output = append([]string{}, splitCommas(c.StringSlice("output"))...)
 	}
 	if c.IsSet("retries") {
-		retries := int32(c.Int("retries"))
+		retries, err := wholeNumber(c, "retries", 0, transform.MaxRetries)
+		if err != nil {
+			return spec, err
+		}
 		spec.Retries = &retries
+	}
+	if c.IsSet("members") {
+		if spec.Members, err = wholeNumber(c, "members", 1, transform.MaxMembers); err != nil {
+			return spec, err
+		}
 	}
 	if c.IsSet("timeout") {
 		spec.Timeout = c.Duration("timeout").String()

@@ -1,11 +1,13 @@
 package transform
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/millrun/millrun/core/meta"
@@ -101,7 +103,8 @@ func (d *Deployments) try(ctx context.Context, deployment *meta.Deployment, wasm
 		if ctx.Err() != nil || errors.Is(err, errStopping) {
 			return nil, err
 		}
-		return nil, refuse(ErrInvalid, "module %s is refused: %v", deployment.Module.Name, err)
+		return nil, refuse(ErrInvalid, "module %s is refused: %s", cmp.Or(deployment.Module.Name, "of deployment "+deployment.Name),
+			strings.TrimPrefix(err.Error(), "module "+deployment.Name+": ")) // which is what the engine calls it
 	}
 	if program.Filter() && len(deployment.Outputs) != 1 {
 		_ = program.Close(ctx) // it is not wanted, whatever its end says

@@ -51,7 +51,7 @@ const (
 	MinTimeout     = time.Millisecond
 	MaxTimeout     = 30 * time.Second // below the members' session timeout
 	MinMemoryBytes = 64 << 10
-	MaxMemoryBytes = 4 << 30
+	MaxMemoryBytes = 1 << 30 // the most that the host gives an instance
 )
 
 // The words of --partition, --guarantee and --on-error.
@@ -114,6 +114,9 @@ func checkTopics(d *meta.Deployment) error {
 	if len(d.Inputs) == 0 {
 		return refuse(ErrInvalid, "deployment %s has no input topic: name one with --input", d.Name)
 	}
+	if len(d.Outputs) == 0 {
+		return refuse(ErrInvalid, "deployment %s has no output topic: name one with --output", d.Name)
+	}
 	if len(d.Inputs) > MaxTopics || len(d.Outputs) > MaxTopics {
 		return refuse(ErrInvalid, "deployment %s has more than %d inputs or outputs", d.Name, MaxTopics)
 	}
@@ -174,7 +177,7 @@ func (s *DeploySpec) resolveLimits(d *meta.Deployment) error {
 	case timeout < MinTimeout || timeout > MaxTimeout:
 		return refuse(ErrInvalid, "--timeout %s is not between %s and %s", timeout, MinTimeout, MaxTimeout)
 	case memory < MinMemoryBytes || memory > MaxMemoryBytes:
-		return refuse(ErrInvalid, "--memory %d bytes is not between 64KiB and 4GiB", memory)
+		return refuse(ErrInvalid, "--memory %d bytes is not between 64KiB and 1GiB", memory)
 	case d.Retries < 0 || d.Retries > MaxRetries:
 		return refuse(ErrInvalid, "--retries %d is not between 0 and %d", d.Retries, MaxRetries)
 	case d.Members < 1 || d.Members > MaxMembers:

@@ -26,6 +26,9 @@ func compilePattern(input string) (*regexp.Regexp, error) {
 	case len(input) > maxPatternBytes:
 		return nil, refuse(ErrInvalid, "--input %.40s...: a pattern has at most %d bytes", input, maxPatternBytes)
 	}
+	if _, err := regexp.Compile(inner); err != nil { // by itself, so that the error is about what was written
+		return nil, refuse(ErrInvalid, "--input %s: %s", input, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	}
 	re, err := regexp.Compile(`\A(?:` + inner + `)\z`)
 	if err != nil {
 		return nil, refuse(ErrInvalid, "--input %s: %v", input, err)

@@ -283,7 +283,7 @@ func TestAnUpgradeThatCannotWorkIsRefusedAndChangesNothing(t *testing.T) {
 		"400 output topic narrow has 1 partitions":              {Output: []string{"narrow"}},
 		"400 topic in is an input and an output":                {Output: []string{"in"}},
 		"400 module gone is refused: imports unknown":           {Module: "gone"},
-		"400 module contains is a filter":                       {Output: []string{}},
+		"400 deployment f has no output topic":                  {Output: []string{}},
 		"400 --timeout":                                         {Timeout: "1h"},
 		"400 --from":                                            {From: "noon"},
 	} {
