@@ -242,7 +242,10 @@ func TestBadDeploysAreRefusedWithAReason(t *testing.T) {
 		{[]string{"spec", `{"name":"f","input":["in"]}`}, 400, "there is no module"},
 		{[]string{"spec", `{"name":"f","module":"nope","input":["in"]}`}, 400, `no module \"nope\" ships`},
 		{[]string{"spec", `{"name":"f","onerror":"skip"}`, "module", "x"}, 400, "onerror"},
-		{[]string{"spec", `{"name":1}`, "module", "x"}, 400, "spec"},
+		{[]string{"spec", `{"name":1}`, "module", "x"}, 400, "spec: name must not be number"},
+		{[]string{"spec", `[]`, "module", "x"}, 400, "spec: it must be a JSON object, not array"},
+		{[]string{"spec", ``, "module", "x"}, 400, "spec: it is empty"},
+		{[]string{"spec", `{"name":`, "module", "x"}, 400, "does not end"},
 		{[]string{"spec", `{} {}`, "module", "x"}, 400, "something follows"},
 		{[]string{"module", "x"}, 400, `there is no part \"spec\"`},
 		{[]string{"spec", goodSpec, "spec", goodSpec}, 400, "there twice"},
@@ -313,7 +316,9 @@ func TestVerbsReachTheDeployment(t *testing.T) {
 		{"DELETE /v1/deployments/f", 200, "delete f false"},
 		{"DELETE /v1/deployments/f?purge=true", 200, "delete f true"},
 		{"DELETE /v1/deployments/f?purge=perhaps", 400, ""},
-		{"PUT /v1/deployments/f", 404, ""},
+		{"PUT /v1/deployments/f", 405, ""},
+		{"GET /v1/deployments/f/pause", 405, ""},
+		{"POST /healthz", 405, ""},
 		{"GET /", 404, ""},
 		{"GET /v2/deployments", 404, ""},
 		{"GET /healthz", 200, ""},
@@ -324,6 +329,9 @@ func TestVerbsReachTheDeployment(t *testing.T) {
 		status, text := do(t, method, s.URL+path, "", nil)
 		if status != test.status || strings.Join(f.asked, ",") != test.asked {
 			t.Errorf("%s: %d %s, asked %q", test.request, status, text, f.asked)
+		}
+		if status == http.StatusMethodNotAllowed && !strings.Contains(text, "takes ") {
+			t.Errorf("%s: %s does not say which methods there are", test.request, text)
 		}
 		if status >= 400 && !strings.Contains(text, `"error"`) {
 			t.Errorf("%s: the error is %q", test.request, text)

@@ -3,6 +3,7 @@ package admin
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/millrun/millrun/core/transform"
 )
@@ -123,12 +125,28 @@ func readSpec(r io.Reader, spec any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(spec); err != nil {
-		return badRequest("spec: %v", err)
+		return badRequest("spec: %s", jsonFault(err))
 	}
 	if d.More() {
 		return badRequest("spec: something follows the JSON object")
 	}
 	return nil
+}
+
+// jsonFault says what is wrong with a JSON object, without the names of Go's types.
+func jsonFault(err error) string {
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.Is(err, io.EOF):
+		return "it is empty, but must be a JSON object"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "the JSON object does not end"
+	case errors.As(err, &kind) && kind.Field == "":
+		return fmt.Sprintf("it must be a JSON object, not %s", kind.Value)
+	case errors.As(err, &kind):
+		return fmt.Sprintf("%s must not be %s", kind.Field, kind.Value)
+	}
+	return strings.TrimPrefix(err.Error(), "json: ")
 }
 
 // readAll reads at most limit bytes; more is an error.
@@ -180,34 +198,31 @@ func (h *handler) remove(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, deleted)
 }
 
-func (h *handler) change(w http.ResponseWriter, r *http.Request) {
-	name, verb := r.PathValue("name"), r.PathValue("verb")
-	var err error
-	switch verb {
-	case "pause":
-		err = h.Deployments.Pause(r.Context(), name)
-	case "resume":
-		err = h.Deployments.Resume(r.Context(), name)
-	case "upgrade":
-		h.upgrade(w, r, name)
-		return
-	case "rollback":
-		answer, err := h.Deployments.Rollback(r.Context(), name)
-		h.answerUpgrade(w, r, answer, err)
-		return
-	default:
-		notFound(w, r)
-		return
-	}
-	if err != nil {
+// pause and resume answer with the deployment as it is then.
+func (h *handler) pause(w http.ResponseWriter, r *http.Request) {
+	h.change(w, r, h.Deployments.Pause)
+}
+
+func (h *handler) resume(w http.ResponseWriter, r *http.Request) {
+	h.change(w, r, h.Deployments.Resume)
+}
+
+func (h *handler) change(w http.ResponseWriter, r *http.Request, change func(ctx context.Context, name string) error) {
+	name := r.PathValue("name")
+	if err := change(r.Context(), name); err != nil {
 		h.refuse(w, r, err)
 		return
 	}
 	h.answerWith(w, r, name)
 }
 
+func (h *handler) rollback(w http.ResponseWriter, r *http.Request) {
+	answer, err := h.Deployments.Rollback(r.Context(), r.PathValue("name"))
+	h.answerUpgrade(w, r, answer, err)
+}
+
 // upgrade takes what deploy takes, but of the spec only what changes, and no module to keep the present one.
-func (h *handler) upgrade(w http.ResponseWriter, r *http.Request, name string) {
+func (h *handler) upgrade(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
 	var spec transform.UpgradeSpec
 	wasm, _, err := readRequest(r, &spec)
@@ -216,7 +231,7 @@ func (h *handler) upgrade(w http.ResponseWriter, r *http.Request, name string) {
 	}
 	var answer *transform.Upgraded
 	if err == nil {
-		answer, err = h.Deployments.Upgrade(r.Context(), name, spec, wasm)
+		answer, err = h.Deployments.Upgrade(r.Context(), r.PathValue("name"), spec, wasm)
 	}
 	h.answerUpgrade(w, r, answer, err)
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 
 	"github.com/millrun/millrun/core/meta"
 	"github.com/millrun/millrun/core/transform"
@@ -27,12 +28,15 @@ func newHandler(c Config, local bool) http.Handler {
 	mux.HandleFunc("DELETE /v1/deployments/{name}", h.remove)
 	mux.HandleFunc("POST /v1/deployments/{name}/replay", h.replay)
 	mux.HandleFunc("GET /v1/deployments/{name}/module", h.module)
-	mux.HandleFunc("POST /v1/deployments/{name}/{verb}", h.change)
+	mux.HandleFunc("POST /v1/deployments/{name}/pause", h.pause)
+	mux.HandleFunc("POST /v1/deployments/{name}/resume", h.resume)
+	mux.HandleFunc("POST /v1/deployments/{name}/upgrade", h.upgrade)
+	mux.HandleFunc("POST /v1/deployments/{name}/rollback", h.rollback)
 	h.redpandaRoutes(mux)
 	mux.HandleFunc("GET /metrics", h.metrics)
 	mux.HandleFunc("GET /healthz", h.healthy)
 	mux.HandleFunc("GET /readyz", h.ready)
-	mux.HandleFunc("/", notFound)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { notFound(w, r, mux) })
 	return guard(mux, local)
 }
 
@@ -69,7 +73,22 @@ func isLocalName(host string) bool {
 	return err == nil
 }
 
-func notFound(w http.ResponseWriter, r *http.Request) {
+// notFound answers what no path of the mux is about: 405 if one is with another method, else 404.
+func notFound(w http.ResponseWriter, r *http.Request, mux *http.ServeMux) {
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		if _, pattern := mux.Handler(other); pattern != "/" {
+			allowed = append(allowed, method)
+		}
+	}
+	if len(allowed) > 0 {
+		methods := strings.Join(allowed, ", ")
+		w.Header().Set("Allow", methods)
+		writeError(w, http.StatusMethodNotAllowed, fmt.Errorf("%s is not for %s, which takes %s; see spec/http.md", r.Method, r.URL.Path, methods))
+		return
+	}
 	writeError(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; see spec/http.md", r.Method, r.URL.Path))
 }
 
