@@ -1,5 +1,5 @@
 // Command build builds the modules that ship with millrun, the hostile guests of the
-// tests and the example of spec/wasm-abi.md from their sources.
+// tests, the example of spec/wasm-abi.md and the guests of spec/bench that are written as text.
 //
 //	go run ./plugins/build           build and write
 //	go run ./plugins/build -check    build and compare with what is committed
@@ -52,7 +52,8 @@ func run(check bool) error {
 	return errors.Join(
 		buildModules(plugins, check),
 		buildText(filepath.Join(plugins, "hostile"), check),
-		buildText(filepath.Join(base, "spec", "vectors", "wasm"), check))
+		buildText(filepath.Join(base, "spec", "vectors", "wasm"), check),
+		buildText(filepath.Join(base, "spec", "bench", "guests"), check))
 }
 
 // environment is what decides the bytes, whatever the caller's says.

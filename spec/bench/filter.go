@@ -92,13 +92,7 @@ func (f *filterBench) prepare(ctx context.Context) error {
 	sizes := [2]int{f.scaled(500_000), f.scaled(3_000_000)}
 	streams := []stream{{"json-200", func(i int) []byte { return orderOf200Bytes(i) }, sizes}}
 	for _, percent := range []int{1, 50, 100} {
-		streams = append(streams, stream{streamOf(percent), func(i int) []byte {
-			v := bytes.Repeat([]byte{byte('a' + i%26)}, 100)
-			if i%100 < percent {
-				copy(v[60+i%30:], "ERROR")
-			}
-			return v
-		}, sizes})
+		streams = append(streams, stream{streamOf(percent), func(i int) []byte { return textOf100Bytes(i, percent) }, sizes})
 	}
 	for _, st := range streams {
 		if err := f.fill(st); err != nil {

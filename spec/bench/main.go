@@ -6,6 +6,7 @@
 //	go run ./spec/bench                     every case (about half an hour; Kafka needs Java 17 and Maven)
 //	go run ./spec/bench -only P1,P4         some
 //	go run ./spec/bench -without kafka      beside the null broker alone
+//	go run ./spec/bench -only W2            Wasm guests by ABI and language beside native Go, without a broker: half a minute
 //
 // The cases and their goals are those of spec/goals.md. Absolute figures depend on the machine and on its mood; ratios
 // hold, because the brokers take turns.
@@ -62,6 +63,9 @@ type benchCase struct {
 	run        func(ctx context.Context, b *bench) error
 }
 
+// needsBrokers tells whether a case starts any.
+func (c benchCase) needsBrokers() bool { return c.name != "W2" }
+
 // cases is the table of everything that can be measured.
 func cases() []benchCase {
 	return []benchCase{
@@ -75,6 +79,7 @@ func cases() []benchCase {
 		{"P10", "resident memory, idle and under load", memory},
 		{"P12", "10,000 partitions: create, stop, start", partitions},
 		{"W1", "latency of one-record produces, open loop at 1,000 a second, beside Wasm guests that take all they can get", guests},
+		{"W2", "ns a record in guests, metered, by ABI and language, beside native Go that does the same with the same bytes; no broker", languages},
 		{"P15", "a filter of 100 B records from batch to batch, beside kgo outside: consume, bytes.Contains, produce", filtering},
 	}
 }
@@ -89,14 +94,14 @@ func run(ctx context.Context, o options, only string) error {
 		o.workDir = dir
 	}
 	b := &bench{options: o}
-	if err := b.prepare(ctx); err != nil {
-		return err
-	}
 	wanted := strings.FieldsFunc(only, func(r rune) bool { return r == ',' })
-	for _, c := range cases() {
-		if len(wanted) > 0 && !slices.Contains(wanted, c.name) {
-			continue
+	chosen := slices.DeleteFunc(cases(), func(c benchCase) bool { return len(wanted) > 0 && !slices.Contains(wanted, c.name) })
+	if slices.ContainsFunc(chosen, benchCase.needsBrokers) {
+		if err := b.prepare(ctx); err != nil {
+			return err
 		}
+	}
+	for _, c := range chosen {
 		b.table = newTable(c.name, c.what)
 		if err := c.run(ctx, b); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)

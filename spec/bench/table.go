@@ -13,7 +13,8 @@ import (
 // table collects the figures of one case: for each measure, what each broker showed in each of its turns.
 type table struct {
 	name, what string
-	columns    []string // what takes turns instead of the three brokers; each has its ratio to the first
+	grid       [][]string // instead of all that follows: lines that are ready, the head first
+	columns    []string   // what takes turns instead of the three brokers; each has its ratio to the first
 	measures   []string
 	figures    map[string]map[string][]float64 // measure, broker, one figure a turn
 	failures   []string
@@ -35,6 +36,14 @@ func (t *table) add(measure, broker string, figure float64) {
 func (t *table) print(w io.Writer) {
 	fmt.Fprintf(w, "\n%s  %s\n", t.name, t.what)
 	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	if t.grid != nil {
+		for _, line := range t.grid {
+			fmt.Fprintln(tw, "  "+strings.Join(line, "\t"))
+		}
+		tw.Flush()
+		t.printFailures(w)
+		return
+	}
 	if t.columns != nil {
 		t.printColumns(tw)
 		t.printFailures(w)
