@@ -131,6 +131,31 @@ func TestScansOfTheStoredBatchFindWhatLookingAtEachRecordFinds(t *testing.T) {
 	}
 }
 
+func TestScansFailOnRecordsWhoseLengthsLie(t *testing.T) {
+	sound := rows(abi.WantRaw, []record{{key: []byte("k"), value: []byte("NL1")}, {key: []byte("k"), value: []byte("NL2")}})
+	const size = 11 // of each: length, attributes, timestamp, offset, keyLen, key, valueLen, value, headers
+	if len(sound) != 2*size {
+		t.Fatalf("the records have %d bytes", len(sound))
+	}
+	for what, change := range map[string]func(b []byte){
+		"a record longer than the batch":    func(b []byte) { b[size] += 2 },
+		"a record of a negative length":     func(b []byte) { b[0] = 1 },
+		"a key longer than its record":      func(b []byte) { b[4] = 100 },
+		"a value longer than its record":    func(b []byte) { b[6] = 12 },
+		"a value that begins behind it":     func(b []byte) { b[4] = 12 },
+		"a value longer than what is given": func(b []byte) { b[size+6] = 100 },
+	} {
+		for _, lang := range langs("scan") {
+			_, i := start(t, module(t, lang, "scan"), 1, config{"text": "NL"})
+			b := bytes.Clone(sound)
+			change(b)
+			if bitmap, err := i.Filter(context.Background(), abi.Call{Topic: "in"}, b, 2); err == nil {
+				t.Errorf("%s: %s: %b, %v in %x", lang, what, bitmap, err, b)
+			}
+		}
+	}
+}
+
 // compareFilter asks the module about all records, and says on which it is wrong.
 func compareFilter(t *testing.T, wasm []byte, c config, want func(record) bool) {
 	t.Helper()

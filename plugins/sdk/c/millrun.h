@@ -18,7 +18,8 @@
    when the function returns. Nothing is promised between calls: a module may be stopped and started at any time, and run in
    several places at once.
 
-   The host has checked what it hands over; it is read without looking twice. Memory comes from a bump allocator
+   The host has checked the rows that it hands over; they are read without looking twice. The lengths in stored records
+   (MILLRUN_RAW) are checked, as they come from whoever produced them. Memory comes from a bump allocator
    (millrun_new) and is never given back. At least MILLRUN_SLACK bytes after any of it may be read, whatever they hold: the
    helpers load 16 bytes at once. They must not be given memory whose end is the end of linear memory otherwise. */
 #ifndef MILLRUN_H
@@ -738,20 +739,48 @@ MILLRUN__IN void millrun__skip_varint(const uint8_t **p) {
 	*p = at;
 }
 
-/* millrun_next_raw reads the record at *p, which moves behind it: the way of a MILLRUN_RAW filter. */
-MILLRUN__IN void millrun_next_raw(const uint8_t **p, millrun_record *r) {
+/* millrun__length reads a zigzag varint that is a length, and moves *p behind it: what is longer than memory becomes the longest. */
+MILLRUN__IN int32_t millrun__length(const uint8_t **p) {
 	const uint8_t *at = *p;
-	int64_t size = millrun__varint(&at);
-	*p = at + size;
-	at++; /* attributes */
+	uint32_t u = at[0];
+	if (MILLRUN__LIKELY(u < 0x80)) {
+		*p = at + 1;
+	} else if (MILLRUN__LIKELY(at[1] < 0x80)) {
+		u = (u & 0x7f) | (uint32_t)at[1] << 7;
+		*p = at + 2;
+	} else {
+		const int64_t n = millrun__long_varint(p);
+		return n > INT32_MAX ? INT32_MAX : n < 0 ? -1 : (int32_t)n;
+	}
+	return (int32_t)(u >> 1) ^ -(int32_t)(u & 1);
+}
+
+/* millrun_next_raw reads the record at *p, which moves behind it, of a batch that reaches to end: the way of a MILLRUN_RAW filter.
+   False: there is no whole record, or its lengths do not fit it; *p and *r are not to be used then. */
+MILLRUN__IN bool millrun_next_raw(const uint8_t **p, const uint8_t *end, millrun_record *r) {
+	/* The varints of a record whose lengths lie may be read from behind the end: they are shorter than MILLRUN_SLACK. */
+	const uint8_t *at = *p;
+	const int32_t size = millrun__length(&at);
+	if (MILLRUN__RARE((size < 0) | (size > end - at))) return false;
+	const uint8_t *const next = at++ + size; /* behind the attributes */
 	r->timestamp = millrun__varint(&at);
 	r->offset_delta = (uint32_t)millrun__varint(&at);
-	int64_t n = millrun__varint(&at);
+	int32_t n = millrun__length(&at);
+	if (MILLRUN__RARE(n > next - at)) return false;
 	r->key = n < 0 ? MILLRUN_NULL : (millrun_bytes){at, (uint32_t)n};
 	at += r->key.n;
-	n = millrun__varint(&at);
+	n = millrun__length(&at);
+	if (MILLRUN__RARE((at > next) | (n > next - at))) return false;
 	r->value = n < 0 ? MILLRUN_NULL : (millrun_bytes){at, (uint32_t)n};
 	r->headers = MILLRUN_NULL;
+	*p = next;
+	return true;
+}
+
+/* millrun__malformed says why a filter of stored records fails. */
+MILLRUN__OUT void *millrun__malformed(void) {
+	millrun_log(MILLRUN_ERROR, MILLRUN_TEXT("a malformed record"));
+	return NULL;
 }
 
 /* millrun_next_row reads the row at *p, which moves behind it. */
@@ -825,13 +854,14 @@ MILLRUN__OUT uint8_t *millrun__bitmap(uint32_t n) {
 #define MILLRUN_FILTER(wants, configure, keep)                                                                        \
 	MILLRUN__COMMON(wants, configure)                                                                                 \
 	MILLRUN_EXPORT(millrun_filter) uint8_t *millrun__filter(const uint8_t *p, uint32_t len, uint32_t n) {             \
+		const uint8_t *const end = p + len;                                                                           \
 		uint8_t *bits = millrun__bitmap(n), *to = bits;                                                               \
 		uint32_t set = 0;                                                                                             \
 		millrun_record r;                                                                                             \
 		if (bits == NULL) return NULL;                                                                                \
 		for (uint32_t i = 0; i < n; i++) {                                                                            \
-			if ((wants) == MILLRUN_RAW) millrun_next_raw(&p, &r);                                                     \
-			else millrun_next_row(&p, &r);                                                                            \
+			if ((wants) != MILLRUN_RAW) millrun_next_row(&p, &r);                                                     \
+			else if (MILLRUN__RARE(!millrun_next_raw(&p, end, &r))) return millrun__malformed();                      \
 			set |= (uint32_t)keep(&r) << (i & 7);                                                                     \
 			if ((i & 7) == 7) *to++ = (uint8_t)set, set = 0;                                                          \
 		}                                                                                                             \

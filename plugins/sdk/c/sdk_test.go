@@ -342,3 +342,32 @@ func TestAFilterKeepsTheSameWhateverItReads(t *testing.T) {
 		}
 	}
 }
+
+func TestAFilterFailsOnStoredRecordsWhoseLengthsLie(t *testing.T) {
+	stored := []byte{20, 0, 0, 0, 2, 'k', 6, 'k', 'e', 'y', 0}
+	for _, flags := range [][]string{nil, {"-DBATCH"}} {
+		p := mustLoad(t, build(t, "raw.c", flags...), 1)
+		for _, c := range []struct {
+			at    int
+			bytes []byte
+			n     int
+		}{
+			{0, nil, 1}, // sound
+			{0, []byte{22}, 1}, {0, []byte{1}, 1}, {0, []byte{14}, 1}, {0, []byte{0}, 1}, {4, []byte{12}, 1}, {4, []byte{14}, 1}, {4, []byte{0x80, 0x80, 0x80, 0x80, 0x20}, 1},
+			{6, []byte{10}, 1}, {6, []byte{0x80, 0x80, 0x80, 0x80, 0x20}, 1}, {0, nil, 2},
+		} {
+			i, err := p.Instance(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in := bytes.Clone(stored)
+			copy(in[c.at:], c.bytes)
+			if bitmap, err := i.Filter(t.Context(), abi.Call{Topic: "in"}, in, c.n); (err == nil) != (c.bytes == nil && c.n == 1) {
+				t.Errorf("%v: %d records in %x: %v, %v", flags, c.n, in, bitmap, err)
+			}
+			if err := i.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}

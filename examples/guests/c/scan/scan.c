@@ -20,8 +20,10 @@ static bool filter(const uint8_t *p, uint32_t len, uint32_t n, uint8_t *bits) {
 		int32_t hit = millrun_find((millrun_bytes){p, (uint32_t)(end - p)}, text);
 		if (hit < 0) break;
 		const uint8_t *const place = p + hit;
-		do millrun_next_raw(&p, &r), i++;
-		while (p <= place && i < n);
+		do {
+			if (!millrun_next_raw(&p, end, &r)) return millrun_refuse(MILLRUN_TEXT("a malformed record"));
+			i++;
+		} while (p <= place && i < n);
 		if (millrun_contains(r.value, text)) bits[(i - 1) / 8] |= (uint8_t)(1 << ((i - 1) & 7));
 	}
 	return true;

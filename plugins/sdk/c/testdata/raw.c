@@ -6,7 +6,7 @@ static bool filter(const uint8_t *p, uint32_t len, uint32_t n, uint8_t *bits) {
 	const uint8_t *end = p + len;
 	millrun_record r;
 	for (uint32_t i = 0; i < n; i++) {
-		millrun_next_raw(&p, &r);
+		if (!millrun_next_raw(&p, end, &r)) return millrun_refuse(MILLRUN_TEXT("a malformed record"));
 		bits[i / 8] |= (uint8_t)((r.value.p != NULL && millrun_has_prefix(r.value, r.key)) << (i & 7));
 	}
 	return p == end;
