@@ -17,10 +17,10 @@ import (
 // condition is what a value is asked for: a text, or that the field at path says want.
 type condition struct {
 	text, want []byte
-	path       jsonscan.Path
+	path       string
 }
 
-func (c *condition) configure(config millrun.Config) (err error) {
+func (c *condition) configure(config millrun.Config) error {
 	if err := config.Only("text", "field", "value"); err != nil {
 		return err
 	}
@@ -37,10 +37,10 @@ func (c *condition) configure(config millrun.Config) (err error) {
 	case hasText || !hasField || !hasValue:
 		return errors.New("give either text, or field and value")
 	}
-	c.want = []byte(value)
-	if c.path, err = jsonscan.ParsePath(field); err != nil {
+	if _, err := jsonscan.ParsePath(field); err != nil {
 		return errors.New("field: " + err.Error())
 	}
+	c.path, c.want = field, []byte(value)
 	return nil
 }
 
@@ -48,11 +48,8 @@ func (c *condition) keep(r *millrun.Record) bool {
 	if c.text != nil {
 		return bytes.Contains(r.Value, c.text)
 	}
-	field := jsonscan.Lookup(r.Value, c.path)
-	if field == nil {
-		return false
-	}
-	return bytes.Equal(jsonscan.Text(nil, field), c.want)
+	field := millrun.Field(r.Value, c.path)
+	return field != nil && bytes.Equal(jsonscan.Text(nil, field), c.want)
 }
 
 func init() {

@@ -19,12 +19,11 @@ import (
 
 // orders is the transform, and the memory that it uses again for each record.
 type orders struct {
-	id, status, total, email, country, at jsonscan.Path
-	limit                                 int64
-	value                                 []byte
+	limit int64
+	value []byte
 }
 
-func (o *orders) configure(config millrun.Config) (err error) {
+func (o *orders) configure(config millrun.Config) error {
 	if err := config.Only("limit"); err != nil {
 		return err
 	}
@@ -36,12 +35,6 @@ func (o *orders) configure(config millrun.Config) (err error) {
 	if o.limit, ok = whole([]byte(limit)); !ok {
 		return errors.New("limit is no number of cents")
 	}
-	for path, text := range map[*jsonscan.Path]string{&o.id: "id", &o.status: "status", &o.total: "total", &o.email: "customer.email",
-		&o.country: "customer.country", &o.at: "at"} {
-		if *path, err = jsonscan.ParsePath(text); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
@@ -51,17 +44,17 @@ func (o *orders) transform(r *millrun.Record, out *transform.Output) error {
 		out.To(1)
 		return nil
 	}
-	id := jsonscan.Lookup(r.Value, o.id)
-	amount, ok := cents(jsonscan.Lookup(r.Value, o.total))
+	id := millrun.Field(r.Value, "id")
+	amount, ok := cents(millrun.Field(r.Value, "total"))
 	if id == nil || !ok {
 		return nil // no order
 	}
-	if string(jsonscan.Text(nil, jsonscan.Lookup(r.Value, o.status))) == "cancelled" {
+	if string(jsonscan.Text(nil, millrun.Field(r.Value, "status"))) == "cancelled" {
 		return nil
 	}
 	o.value = append(append(o.value[:0], `{"id":`...), id...)
 	o.value = strconv.AppendInt(append(o.value, `,"cents":`...), amount, 10)
-	if email := jsonscan.Lookup(r.Value, o.email); jsonscan.IsString(email) {
+	if email := millrun.Field(r.Value, "customer.email"); jsonscan.IsString(email) {
 		from := bytes.LastIndexByte(email, '@')
 		if from < 0 {
 			from = len(email) - 1
@@ -77,10 +70,10 @@ func (o *orders) transform(r *millrun.Record, out *transform.Output) error {
 		output = 1
 	}
 	row := out.To(output).Value(o.value).Header("from", []byte(place))
-	if country := jsonscan.Lookup(r.Value, o.country); jsonscan.IsString(country) {
+	if country := millrun.Field(r.Value, "customer.country"); jsonscan.IsString(country) {
 		row.Header("region", jsonscan.Text(nil, country))
 	}
-	if at, ok := whole(jsonscan.Lookup(r.Value, o.at)); ok {
+	if at, ok := whole(millrun.Field(r.Value, "at")); ok {
 		row.Timestamp(at)
 	}
 	if output == 1 {
