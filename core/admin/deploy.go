@@ -61,7 +61,10 @@ func readDeploy(r *http.Request) (*transform.DeploySpec, []byte, error) {
 	if err == nil && !given {
 		err = badRequest("form: there is no part \"spec\"")
 	}
-	return spec, wasm, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return spec, wasm, nil
 }
 
 // readRequest reads a form with a spec and a module, or a spec as the body. It tells whether there was a spec.
