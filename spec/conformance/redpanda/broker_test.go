@@ -163,7 +163,7 @@ func buildGo() (string, error) {
 }
 
 func buildRust() (string, error) {
-	c := exec.Command("cargo", "build", "--locked", "--release", "--target", "wasm32-wasip1")
+	c := exec.Command("cargo", "build", "--offline", "--release", "--target", "wasm32-wasip1")
 	c.Dir, c.Env = "rust", append(os.Environ(), "CARGO_TARGET_DIR="+filepath.Join(cache(), "target"))
 	return filepath.Join(cache(), "target", "wasm32-wasip1", "release", "guest.wasm"), run(c)
 }
