@@ -39,7 +39,9 @@ func (c *callContext) Value(key any) any {
 type allowance struct {
 	ctx      context.Context
 	limit    time.Duration // of the call that runs
-	deadline time.Time     // of the call that runs; zero until its first yield
+	spent    time.Duration // by the call that runs, up to counted
+	counted  time.Time     // zero until the call's first yield
+	deadline time.Time     // on the clock, for a call that is held up; set with counted
 	running  api.Function
 	turns    *turns
 	hasTurn  bool
@@ -73,7 +75,7 @@ func (i *Instance) grant(ctx context.Context, limit time.Duration, name string, 
 		return i.failed(ctx, name, errGivenUp)
 	}
 	a := &i.allowance
-	a.ctx, a.limit, a.running, a.deadline, a.resumed = ctx, limit, f, time.Time{}, time.Time{}
+	a.ctx, a.limit, a.running, a.spent, a.counted, a.resumed = ctx, limit, f, 0, time.Time{}, time.Time{}
 	i.context.Context, i.memory.denied = ctx, false
 	if a.turns = i.program.host.turns; !a.turns.take(ctx) {
 		return i.failed(ctx, name, errGivenUp)
@@ -146,20 +148,26 @@ func (a *allowance) next(left int64) int64 {
 	}
 	a.pause()
 	a.granted, a.resumed = a.slice, time.Now()
+	a.counted = a.resumed
 	return a.granted
 }
 
-// look ends the guest if its caller gave up, its time is over or its stack too large.
+// look ends the guest if its caller gave up, its time is over or its stack too large. Its time is what it ran for: a machine
+// that is kept busy by others holds threads up, for seconds at times, which is no fault of the guest's. What lies between two
+// looks is a slice; if it took much longer than that, the thread did not run.
 func (a *allowance) look() time.Time {
 	a.handled = 0
 	if a.ctx.Err() != nil {
 		panic(errGivenUp)
 	}
 	now := time.Now()
-	switch {
-	case a.deadline.IsZero():
-		a.deadline = now.Add(a.limit)
-	case now.After(a.deadline):
+	if a.counted.IsZero() {
+		a.deadline = now.Add(heldUp * a.limit)
+	} else {
+		a.spent += min(now.Sub(a.counted), longStep)
+	}
+	a.counted = now
+	if a.spent > a.limit || now.After(a.deadline) {
 		panic(&guestPanic{Timeout, fmt.Sprintf("did not return within %v", a.limit)})
 	}
 	if size := meter.StackBytes(a.running); size < 0 || size > callStackBytes {

@@ -18,6 +18,8 @@ const (
 	// A slice of fuel is sized so that it takes about sliceTime: short enough for the
 	// collector and other goroutines to wait for, long enough that yields do not show.
 	sliceTime  = 100 * time.Microsecond
+	longStep   = 5 * time.Millisecond // what is counted of a longer one; filling 64 MiB takes as long
+	heldUp     = 10                   // times its limit is what a call may take on the clock
 	firstSlice = 200_000
 	minSlice   = 50_000
 	maxSlice   = 2_000_000
