@@ -67,7 +67,7 @@ func wasmBuildCommand() *cli.Command {
 			if wantsJSON(c) {
 				return writeJSON(c.App.Writer, built)
 			}
-			_, err = fmt.Fprintf(c.App.Writer, "built %s: a %s in %s, %s\n", built.File, built.Kind, built.Language, kibibytes(built.Bytes))
+			_, err = fmt.Fprintf(c.App.Writer, "built %s: a %s in %s, %s\n", built.File, built.Kind, built.Language, byteCount(int64(built.Bytes)))
 			return err
 		},
 	}
@@ -80,8 +80,6 @@ type builtModule struct {
 	Language string `json:"language"`
 	Kind     string `json:"kind"` // filter or transform
 }
-
-func kibibytes(n int) string { return fmt.Sprintf("%.1f KiB", float64(n)/1024) }
 
 // buildModule builds the project in dir and checks what came out.
 func buildModule(ctx context.Context, dir string) (builtModule, error) {
