@@ -496,3 +496,19 @@ func FuzzDeployForm(f *testing.F) {
 		}
 	})
 }
+
+func TestAnErrorInABodyDoesNotNameGoTypes(t *testing.T) {
+	s := serve(t, &fake{})
+	for request, body := range map[string]string{
+		"POST /v1/deployments":          `{"input":"in"}`,
+		"POST /v1/deployments/f/replay": `{"until":[]}`,
+		"PUT /v1/transform/f/meta":      `{"env":5}`,
+		"POST /v1/transform/deploy":     `{"name":5}`,
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		status, text := do(t, method, s.URL+path, "application/json", strings.NewReader(body))
+		if status != http.StatusBadRequest || strings.Contains(text, "Go ") || !strings.Contains(text, " must not be ") {
+			t.Errorf("%s: %d %s", request, status, text)
+		}
+	}
+}

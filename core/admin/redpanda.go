@@ -131,7 +131,7 @@ func readRedpandaDeploy(body io.Reader) (*transform.DeploySpec, []byte, error) {
 	d.DisallowUnknownFields()
 	var asked redpandaDeploy
 	if err := d.Decode(&asked); err != nil {
-		return nil, nil, badRequest("invalid JSON request body: %v", err)
+		return nil, nil, badRequest("invalid JSON request body: %s", jsonFault(err))
 	}
 	wasm, err := readAll(io.MultiReader(d.Buffered(), body), transform.MaxModuleBytes)
 	if err != nil {
@@ -206,7 +206,7 @@ func (h *handler) redpandaMeta(r *http.Request) (any, error) {
 	d := json.NewDecoder(strings.NewReader(string(text)))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&patch); err != nil {
-		return nil, badRequest("invalid JSON request body: %v", err)
+		return nil, badRequest("invalid JSON request body: %s", jsonFault(err))
 	}
 	if err := checkCompression(patch.Compression); err != nil {
 		return nil, err

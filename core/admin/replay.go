@@ -19,7 +19,7 @@ func (h *handler) replay(w http.ResponseWriter, r *http.Request) {
 		d := json.NewDecoder(bytes.NewReader(text))
 		d.DisallowUnknownFields()
 		if err = d.Decode(&asked); err != nil {
-			err = badRequest("body: %v", err)
+			err = badRequest("body: %s", jsonFault(err))
 		}
 	}
 	if err != nil {
