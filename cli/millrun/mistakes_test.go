@@ -44,6 +44,7 @@ func TestAMistakeInACommandLineIsOneLineAboutWhatWasTyped(t *testing.T) {
 	}
 	refused(t, nil, exitFailed, []string{"gone.millcase", "no such file"}, "wasm", "test", filepath.Join(dir, "gone.millcase"))
 	refused(t, nil, exitFailed, []string{not}, "wasm", "test", not)
+	refused(t, nil, exitFailed, []string{"nowhere: there is no such folder"}, "wasm", "build", filepath.Join(dir, "nowhere"))
 }
 
 func TestAFileThatIsNoModuleIsRefusedByItsName(t *testing.T) {

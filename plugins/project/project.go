@@ -4,7 +4,9 @@ package project
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,6 +57,9 @@ func Language(dir string) (string, error) {
 
 func recognise(dir string) (language, error) {
 	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return language{}, fmt.Errorf("%s: there is no such folder: name the one that holds the project", dir)
+	}
 	if err != nil {
 		return language{}, err
 	}
