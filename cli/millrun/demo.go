@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -17,7 +16,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/urfave/cli/v2"
-	"golang.org/x/term"
 
 	"github.com/millrun/millrun/core/broker"
 	"github.com/millrun/millrun/core/transform"
@@ -37,11 +35,15 @@ func demoCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			return serve(c.Context, o, func(ctx context.Context, b *broker.Broker) error {
-				d := &demo{broker: b, out: c.App.Writer}
-				if f, ok := c.App.Writer.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-					d.live = true
+			d := &demo{out: c.App.Writer}
+			if isTerminal(c.App.Writer) {
+				d.screen = &screen{out: c.App.Writer}
+				if isTerminal(o.stderr) {
+					o.stderr = d.screen
 				}
+			}
+			return serve(c.Context, o, func(ctx context.Context, b *broker.Broker) error {
+				d.broker = b
 				return d.run(ctx)
 			})
 		},
@@ -68,8 +70,7 @@ func demoDeployments() []transform.DeploySpec {
 type demo struct {
 	broker *broker.Broker
 	out    io.Writer
-	live   bool // the table is drawn over itself
-	lines  int  // of the table that was drawn last
+	screen *screen // where the table is drawn over itself; nil: plain lines
 	last   map[string]int64
 	lastAt time.Time
 }
@@ -199,13 +200,13 @@ func (d *demo) show(ctx context.Context, admin *kadm.Client) (lag int64, err err
 	for _, s := range list {
 		lag += s.Lag
 	}
-	if d.live {
-		d.drawTable(list, topics, now)
+	if d.screen != nil {
+		err = d.screen.draw(d.table(list, topics, now))
 	} else {
 		d.printLine(list, topics, now)
 	}
 	d.last, d.lastAt = now, time.Now()
-	return lag, nil
+	return lag, err
 }
 
 func (d *demo) deployments(ctx context.Context) ([]transform.Summary, error) {
@@ -230,7 +231,7 @@ func (d *demo) rate(topic string, now int64) float64 {
 	return float64(now-d.last[topic]) / time.Since(d.lastAt).Seconds()
 }
 
-func (d *demo) drawTable(list []transform.Summary, topics []string, now map[string]int64) {
+func (d *demo) table(list []transform.Summary, topics []string, now map[string]int64) []byte {
 	var text bytes.Buffer
 	w := tabwriter.NewWriter(&text, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "TOPIC\tRECORDS\tPER SECOND\t")
@@ -241,11 +242,7 @@ func (d *demo) drawTable(list []transform.Summary, topics []string, now map[stri
 	fmt.Fprintln(&text)
 	// A buffer takes everything.
 	_ = printDeployments(&text, list, time.Now(), widthOf(d.out))
-	if d.lines > 0 {
-		fmt.Fprintf(d.out, "\x1b[%dA\x1b[J", d.lines)
-	}
-	d.lines = bytes.Count(text.Bytes(), []byte("\n"))
-	d.out.Write(text.Bytes())
+	return text.Bytes()
 }
 
 func (d *demo) printLine(list []transform.Summary, topics []string, now map[string]int64) {
@@ -260,6 +257,9 @@ func (d *demo) printLine(list []transform.Summary, topics []string, now map[stri
 }
 
 func (d *demo) printNext() {
+	if d.screen != nil {
+		d.screen.leave()
+	}
 	b, h := d.broker.KafkaAddr(), d.broker.HTTPAddr()
 	fmt.Fprintf(d.out, "\nall events are processed. The broker runs until Ctrl-C; in another terminal, try:\n"+
 		"  millrun consume orders-redacted -n 3 -b %s\n"+
