@@ -48,9 +48,11 @@ func filtering(ctx context.Context, b *bench) error {
 		return err
 	}
 	for range b.pairs {
-		for _, percent := range []int{1, 50, 100} {
-			if err := f.pair(ctx, percent); err != nil {
-				return err
+		for _, percent := range percents {
+			for _, name := range []string{streamOf(percent), wideStreamOf(percent)} {
+				if err := f.pair(ctx, name, percent); err != nil {
+					return err
+				}
 			}
 		}
 		for _, g := range f.guests {
@@ -76,7 +78,22 @@ type guest struct {
 	config               []string
 }
 
-func streamOf(percent int) string { return fmt.Sprintf("pass-%d", percent) }
+// percents are how many of the records pass.
+var percents = []int{1, 50, 100}
+
+// widePartitions is what the topics of the wide streams have. One member for each processor works on them; on the others,
+// which have one partition, one member does.
+const widePartitions = 4
+
+func streamOf(percent int) string     { return fmt.Sprintf("pass-%d", percent) }
+func wideStreamOf(percent int) string { return fmt.Sprintf("wide-%d", percent) }
+
+func partitionsOf(topic string) int32 {
+	if strings.HasPrefix(topic, "wide-") {
+		return widePartitions
+	}
+	return 1
+}
 
 // prepare fills the inputs and builds the modules.
 func (f *filterBench) prepare(ctx context.Context) error {
@@ -91,8 +108,10 @@ func (f *filterBench) prepare(ctx context.Context) error {
 	f.http = ready.HTTP
 	sizes := [2]int{f.scaled(500_000), f.scaled(3_000_000)}
 	streams := []stream{{"json-200", func(i int) []byte { return orderOf200Bytes(i) }, sizes}}
-	for _, percent := range []int{1, 50, 100} {
-		streams = append(streams, stream{streamOf(percent), func(i int) []byte { return textOf100Bytes(i, percent) }, sizes})
+	for _, percent := range percents {
+		for _, name := range []string{streamOf(percent), wideStreamOf(percent)} {
+			streams = append(streams, stream{name, func(i int) []byte { return textOf100Bytes(i, percent) }, sizes})
+		}
 	}
 	for _, st := range streams {
 		if err := f.fill(st); err != nil {
@@ -112,7 +131,8 @@ func orderOf200Bytes(i int) []byte {
 func (f *filterBench) fill(st stream) error {
 	for k, n := range st.records {
 		topic := fmt.Sprintf("%s-%d", st.name, k)
-		if err := f.server.createTopic(topic, 1); err != nil {
+		partitions := partitionsOf(topic)
+		if err := f.server.createTopic(topic, partitions); err != nil {
 			return err
 		}
 		c, err := dial(f.server.addr)
@@ -120,7 +140,7 @@ func (f *filterBench) fill(st stream) error {
 			return err
 		}
 		defer c.conn.Close()
-		builder := record.NewBuilder(nil)
+		builder, batches := record.NewBuilder(nil), int32(0)
 		for i := range n {
 			builder.Append(time.Now().UnixMilli(), nil, st.value(i), nil)
 			if builder.Size() < 128<<10 && i < n-1 {
@@ -130,22 +150,23 @@ func (f *filterBench) fill(st stream) error {
 			if err != nil {
 				return err
 			}
-			if err := c.produceBatch(topic, batch); err != nil {
+			if err := c.produceBatch(topic, batches%partitions, batch); err != nil {
 				return err
 			}
+			batches++
 			builder.Recycle()
 		}
 	}
 	return nil
 }
 
-func (c *client) produceBatch(topic string, batch record.Batch) error {
+func (c *client) produceBatch(topic string, partition int32, batch record.Batch) error {
 	req := kmsg.NewPtrProduceRequest()
 	req.Acks, req.TimeoutMillis = 1, 30_000
 	t := kmsg.NewProduceRequestTopic()
 	t.Topic = topic
 	p := kmsg.NewProduceRequestTopicPartition()
-	p.Records = batch
+	p.Partition, p.Records = partition, batch
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)
 	req.SetVersion(8)
@@ -221,8 +242,7 @@ func (f *filterBench) best() guest {
 	return f.guests[0]
 }
 
-func (f *filterBench) pair(ctx context.Context, percent int) error {
-	name := streamOf(percent)
+func (f *filterBench) pair(ctx context.Context, name string, percent int) error {
 	g := f.best()
 	rate, cpu, guestNs, err := f.difference(func(topic string, n int) (cost, error) { return f.deployed(ctx, g, topic, n) }, name)
 	if err != nil {
@@ -232,11 +252,15 @@ func (f *filterBench) pair(ctx context.Context, percent int) error {
 	if err != nil {
 		return err
 	}
-	f.table.add(fmt.Sprintf("records/s, %d %% pass", percent), "wasm", rate)
-	f.table.add(fmt.Sprintf("records/s, %d %% pass", percent), "outside", outsideRate)
-	f.table.add(fmt.Sprintf("CPU ns a record, %d %% pass", percent), "wasm", cpu)
-	f.table.add(fmt.Sprintf("CPU ns a record, %d %% pass", percent), "outside", outsideCPU)
-	f.table.add(fmt.Sprintf("guest ns a record, %d %% pass", percent), "wasm", guestNs)
+	which := fmt.Sprintf("%d %% pass", percent)
+	if n := partitionsOf(name); n > 1 {
+		which += fmt.Sprintf(", %d partitions", n)
+	}
+	f.table.add("records/s, "+which, "wasm", rate)
+	f.table.add("records/s, "+which, "outside", outsideRate)
+	f.table.add("CPU ns a record, "+which, "wasm", cpu)
+	f.table.add("CPU ns a record, "+which, "outside", outsideCPU)
+	f.table.add("guest ns a record, "+which, "wasm", guestNs)
 	return nil
 }
 
@@ -250,20 +274,21 @@ func (f *filterBench) guest(ctx context.Context, g guest) error {
 	return nil
 }
 
-// output makes a topic for one run to write to.
-func (f *filterBench) output() (string, error) {
+// output makes a topic for one run over an input to write to.
+func (f *filterBench) output(input string) (string, error) {
 	f.outputs++
 	topic := "out-" + strconv.Itoa(f.outputs)
-	return topic, f.server.createTopic(topic, 1)
+	return topic, f.server.createTopic(topic, partitionsOf(input))
 }
 
 // deployed runs a module over a topic: the time until it has had all records, the processor time until they are committed.
 func (f *filterBench) deployed(ctx context.Context, g guest, topic string, records int) (c cost, err error) {
-	out, err := f.output()
+	out, err := f.output(topic)
 	if err != nil {
 		return c, err
 	}
-	args := []string{"wasm", "deploy", g.module, "--http", f.http, "--name", out, "--input", topic, "--output", out, "--from", "earliest"}
+	args := []string{"wasm", "deploy", g.module, "--http", f.http, "--name", out, "--input", topic, "--output", out, "--from", "earliest",
+		"--members", strconv.Itoa(min(runtime.NumCPU(), int(partitionsOf(topic))))}
 	for _, pair := range g.config {
 		args = append(args, "--config", pair)
 	}
@@ -318,7 +343,7 @@ func (f *filterBench) status(ctx context.Context, name string) (s deploymentStat
 
 // outside does the same in this process, as a member of a group of its own. Its processor time counts with the broker's.
 func (f *filterBench) outside(ctx context.Context, topic string, records int) (c cost, err error) {
-	out, err := f.output()
+	out, err := f.output(topic)
 	if err != nil {
 		return c, err
 	}
