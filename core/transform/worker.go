@@ -186,6 +186,9 @@ func (w *worker) runMembers(ctx context.Context, program Program) {
 		leaving.Go(func() { m.run(joined) })
 	}
 	w.members <- members
+	if len(members) > 1 {
+		leaving.Go(func() { gather(joined, members) })
+	}
 	select {
 	case <-ctx.Done():
 	case <-w.halted:
@@ -196,6 +199,19 @@ func (w *worker) runMembers(ctx context.Context, program Program) {
 	ending.Wait()
 	if err := instances.close(context.Background()); err != nil {
 		w.logger.Warn("the module did not end cleanly", "error", err)
+	}
+}
+
+// gather has members that have just been started send heartbeats at once, and again and again for as long as they do not by
+// themselves: the first to join has all partitions until it hears that others have come.
+func gather(ctx context.Context, members []*member) {
+	for wait := 5 * time.Millisecond; wait < heartbeatInterval; wait *= 2 {
+		if sleep(ctx, wait); ctx.Err() != nil {
+			return
+		}
+		for _, m := range members {
+			m.poke()
+		}
 	}
 }
 
