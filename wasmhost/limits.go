@@ -17,12 +17,13 @@ const (
 
 	// A slice of fuel is sized so that it takes about sliceTime: short enough for the
 	// collector and other goroutines to wait for, long enough that yields do not show.
-	sliceTime  = 100 * time.Microsecond
-	longStep   = 5 * time.Millisecond // what is counted of a longer one; filling 64 MiB takes as long
-	heldUp     = 10                   // times its limit is what a call may take on the clock
-	firstSlice = 200_000
-	minSlice   = 50_000
-	maxSlice   = 2_000_000
+	sliceTime    = 100 * time.Microsecond
+	threadYields = 16                   // of so many yields one lets other goroutines run, the others other threads
+	longStep     = 5 * time.Millisecond // what is counted of a longer one; filling 64 MiB takes as long
+	heldUp       = 10                   // times its limit is what a call may take on the clock
+	firstSlice   = 200_000
+	minSlice     = 50_000
+	maxSlice     = 2_000_000
 
 	callStackBytes = 16 << 20  // seen at a yield; the runtime doubles it from 10 KiB, so calls have 10 MiB
 	handledBytes   = 256 << 10 // by host functions, between two looks at the clock
