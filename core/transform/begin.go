@@ -19,6 +19,10 @@ func (d *Deployments) begin(ctx context.Context, deployment *meta.Deployment, as
 	if err != nil {
 		return err
 	}
+	// A node that was killed while it deleted a deployment of this name has left members that nobody comes for.
+	left := *deployment
+	left.Members = MaxMembers
+	d.vacate(ctx, &left)
 	tps := d.inputsOf(deployment)
 	offsets, err := d.offsetsAt(ctx, deployment.Name, tps, timestamp)
 	if err != nil {

@@ -288,6 +288,26 @@ func TestADeploymentBeginsWhereItIsTold(t *testing.T) {
 	}
 }
 
+// A broker that is killed while it deletes a deployment leaves its members in the group until their sessions end.
+func TestMembersThatADeletedDeploymentLeftBehindDoNotHinderTheNext(t *testing.T) {
+	n := startNode(t, "")
+	n.createTopic("in", 1)
+	n.createTopic("out", 1)
+	n.produce("in", 1, "yes")
+	left := n.newClient(kgo.ConsumerGroup("f"), kgo.InstanceID("millrun-wasm-f-1-1"), kgo.ConsumeTopics("in"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if fetches := left.PollFetches(t.Context()); fetches.NumRecords() != 1 {
+		t.Fatalf("it reads %d records: %v", fetches.NumRecords(), fetches.Err())
+	}
+	left.Close() // a static member does not leave
+	spec := filterSpec("f")
+	spec.From = "earliest"
+	n.deploy(spec)
+	n.untilDone("f")
+	if got := n.read("out"); !slices.Equal(got, []string{"yes"}) {
+		t.Errorf("read %q", got)
+	}
+}
+
 // outside is a consumer of another kind in the deployment's group.
 type outside struct {
 	client *kgo.Client
