@@ -186,7 +186,7 @@ func (w *worker) runMembers(ctx context.Context, program Program) {
 		leaving.Go(func() { m.run(joined) })
 	}
 	w.members <- members
-	if len(members) > 1 {
+	if len(members) > 1 && w.deployment.Module.Version == 1 { // those of an upgrade have their places
 		leaving.Go(func() { gather(joined, members) })
 	}
 	select {
